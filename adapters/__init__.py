@@ -1,0 +1,1 @@
+"""Where people talk to Parley: one module or package for each platform, all on the contract in `protocol`."""

@@ -1,0 +1,238 @@
+"""The terminal as a chat platform: streamed answers, sources, votes and commands.
+
+With a terminal it edits lines, renders Markdown and shows what is being done; fed from a file or a pipe it prints
+plain text and no moving parts. Ctrl-C stops the answer, not the program.
+"""
+
+import asyncio
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.console import Console
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.spinner import Spinner
+from rich.text import Text as Styled
+
+from adapters.protocol import deliver
+from adapters.render import plain_source
+from bot.app import App
+from bot.messages import Final, IncomingMessage, Progress
+from bot.reports import sync_lines
+from feedback.records import Score, Vote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HELP = """\
+Ask anything in your own words; a follow-up may lean on the question before it.
+  /good            the last answer was good
+  /bad [reason]    it was not: wrong, incomplete, outdated, …
+  /sources         the passages behind the last answer, in full
+  /new             start a new thread
+  /reindex         read the documents again
+  /quit            leave (so does Ctrl-D)"""
+REASONS = ("wrong", "incomplete", "outdated", "wrong source", "too slow", "other")
+
+
+class ConsoleReply:
+    """One answer in the terminal: a spinner, then the text as it grows, then the sources."""
+
+    def __init__(self, console: Console, live: Live | None) -> None:
+        self._console = console
+        self._live = live
+        self._text = ""
+
+    async def progress(self, progress: Progress) -> None:
+        if self._live and not self._text:
+            self._live.update(Spinner("dots", text=Styled(f" {progress.text} …", style="dim")))
+
+    async def text(self, content: str) -> None:
+        self._text += content
+        if self._live:
+            self._live.update(Markdown(self._text))
+        else:
+            self._console.out(content, end="", highlight=False)
+
+    async def finish(self, final: Final) -> None:
+        self._end_text()
+        if final.mode == "quotes":
+            self._console.print("In the documents' own words.", style="dim")
+        if final.note:
+            self._console.print(final.note, style="dim")
+        for source in final.sources:
+            self._console.print(plain_source(source), style="dim", soft_wrap=True)
+        self._console.print(f"{final.mode} in {final.total_ms / 1000:.1f} s", style="dim")
+
+    async def fail(self, sentence: str) -> None:
+        self._end_text()
+        self._console.print(sentence, style="red")
+
+    def stopped(self) -> None:
+        self._end_text()
+        self._console.print("Stopped.", style="dim")
+
+    def _end_text(self) -> None:
+        if self._live:
+            if not self._text:
+                self._live.update("")
+            self._live.stop()
+        elif self._text:
+            self._console.out("")
+
+
+@dataclass
+class _Thread:
+    """What the next message belongs to."""
+
+    id: str
+    last: Final | None = None
+
+
+class ConsoleAdapter:
+    """Chat in the terminal, or along a script on standard input."""
+
+    name: ClassVar[str] = "console"
+    interactive: ClassVar[bool] = True
+
+    def __init__(self, app: App, *, console: Console | None = None, echo: bool = False) -> None:
+        """`echo` prints the lines read from a pipe, so that the output reads as a conversation."""
+        self._app = app
+        self._console = console or Console(highlight=False)
+        self._echo = echo
+        self._thread = _Thread(uuid.uuid4().hex)
+        self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
+            "/good": self._good,
+            "/bad": self._bad,
+            "/sources": self._sources,
+            "/new": self._new,
+            "/reindex": self._reindex,
+            "/help": self._help,
+        }
+
+    @property
+    def configured(self) -> bool:
+        return True
+
+    async def run(self) -> None:
+        """Read lines until `/quit`, Ctrl-D or the end of the input."""
+        self._console.print(
+            f"[bold]{self._app.settings.chat.assistant_name}[/] · ask the documents: "
+            f"{', '.join(self._app.source_names)} · /help lists the commands, /quit leaves"
+        )
+        async for line in self._lines():
+            command, _, rest = line.partition(" ")
+            if command in {"/quit", "/exit"}:
+                break
+            if line.startswith("/"):
+                await self._commands.get(command, self._unknown)(rest.strip())
+            elif line:
+                await self.ask(line)
+
+    async def _lines(self) -> AsyncIterator[str]:
+        if not (sys.stdin.isatty() and self._console.is_terminal):
+            while line := await asyncio.to_thread(sys.stdin.readline):
+                if self._echo:
+                    self._console.print(f"\nyou › {line.strip()}", style="bold", markup=False)
+                yield line.strip()
+            return
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.formatted_text import HTML
+
+        session: PromptSession[str] = PromptSession()
+        while True:
+            try:
+                yield (await session.prompt_async(HTML("\n<b>you › </b>"))).strip()
+            except KeyboardInterrupt:
+                self._console.print("/quit or Ctrl-D leaves.", style="dim")
+            except EOFError:
+                return
+
+    async def ask(self, question: str) -> Final | None:
+        """Answer one question aloud; None when there was no answer."""
+        message = IncomingMessage(
+            platform=self.name,
+            event_id=uuid.uuid4().hex,
+            conversation_id=f"terminal:{self._app.user}",
+            thread_id=self._thread.id,
+            user_id=self._app.user,
+            text=question,
+        )
+        live = None
+        if self._console.is_terminal:
+            live = Live(console=self._console, refresh_per_second=12, vertical_overflow="visible")
+            live.start()
+        reply = ConsoleReply(self._console, live)
+        task = asyncio.create_task(deliver(self._app.assistant, message, reply))
+        with _interrupts(task):
+            await asyncio.wait([task])
+        if task.cancelled():
+            reply.stopped()
+            return None
+        final = task.result()
+        self._thread.last = final or self._thread.last
+        return final
+
+    async def _good(self, _: str) -> None:
+        await self._vote(1, "")
+
+    async def _bad(self, reason: str) -> None:
+        await self._vote(-1, reason)
+
+    async def _vote(self, score: Score, reason: str) -> None:
+        if self._thread.last is None:
+            self._console.print("There is no answer to vote on yet: ask something first.")
+            return
+        known = reason.lower() in REASONS
+        vote = Vote(
+            turn_id=self._thread.last.turn_id,
+            user_id=self._app.user,
+            score=score,
+            reason=reason.lower() if known else ("other" if reason else ""),
+            comment="" if known else reason,
+        )
+        await asyncio.to_thread(self._app.feedback.save_vote, vote)
+        self._console.print("Thank you, 👍 noted." if score > 0 else "Thank you, 👎 noted.")
+
+    async def _sources(self, _: str) -> None:
+        if self._thread.last is None or not self._thread.last.sources:
+            self._console.print("The last answer has no sources; ask something first.")
+            return
+        for source in self._thread.last.sources:
+            self._console.print(plain_source(source), style="bold", soft_wrap=True)
+            self._console.print(source.text, markup=False)
+
+    async def _new(self, _: str) -> None:
+        self._thread = _Thread(uuid.uuid4().hex)
+        self._console.print("A new thread; what was said before is not part of it.")
+
+    async def _reindex(self, _: str) -> None:
+        report = await self._app.reindex()
+        for line in sync_lines(report):
+            self._console.print(line, markup=False)
+
+    async def _help(self, _: str) -> None:
+        self._console.print(HELP, markup=False)
+
+    async def _unknown(self, _: str) -> None:
+        self._console.print("There is no such command; /help lists them.")
+
+
+@contextmanager
+def _interrupts(task: "asyncio.Task[object]") -> "Iterator[None]":
+    """Ctrl-C cancels the task while the block runs."""
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+    except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, as in tests
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,130 @@
+"""The composition root: settings in, a running assistant out.
+
+Everything slow (the embedding model, the index, the language model's process) is started by `start` behind
+whatever comes first, so that a prompt can be shown at once.
+"""
+
+import asyncio
+import getpass
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from bot.assistant import Assistant
+from bot.config import Settings
+from bot.database import migrate, open_database
+from bot.library import Library
+from bot.errors import ModelFileError
+from bot.llm import models
+from bot.llm.local import Unavailable, connect
+from bot.llm.protocol import LLM
+from feedback.store import FeedbackStore
+
+if TYPE_CHECKING:
+    from knowledge.planning import ProgressCallback, SyncReport
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """What adapters and commands work with."""
+
+    def __init__(self, settings: Settings, *, library: Library, llm: LLM, feedback: FeedbackStore) -> None:
+        self.settings = settings
+        self.library = library
+        self.llm = llm
+        self.feedback = feedback
+        self.user = getpass.getuser()
+        self.assistant = Assistant(
+            search=library,
+            llm=llm,
+            store=feedback,
+            visible_to=library.visible_to,
+            assistant_name=settings.chat.assistant_name,
+            top_k=settings.knowledge.top_k,
+            max_tokens=settings.llm.max_tokens,
+            temperature=settings.llm.temperature,
+        )
+        self._warming: list[asyncio.Task[None]] = []
+
+    @property
+    def source_names(self) -> list[str]:
+        return [source.name for source in self.library.sources]
+
+    def start(self) -> None:
+        """Load what answering needs, in the background; a question that comes earlier waits for it."""
+        self._warming = [
+            asyncio.create_task(asyncio.to_thread(self.library.load), name="load the index"),
+            asyncio.create_task(self.llm.ready(), name="start the model"),
+        ]
+        for task in self._warming:
+            task.add_done_callback(_log_failure)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a question would be answered at once; the model may still be starting, or be missing."""
+        return bool(self._warming) and _succeeded(self._warming[0])
+
+    async def reindex(
+        self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
+    ) -> "SyncReport":
+        """Bring the index up to date while answers go on."""
+        return await asyncio.to_thread(
+            self.library.sync, only=only, dry_run=dry_run, on_progress=on_progress
+        )
+
+    async def close(self) -> None:
+        for task in self._warming:
+            task.cancel()
+        await asyncio.gather(*self._warming, return_exceptions=True)
+
+
+def open_llm(settings: Settings) -> AbstractAsyncContextManager[LLM]:
+    """The language model of the settings; one that cannot be used raises `ModelUnavailableError` when asked."""
+    llm = settings.llm
+    reason = None if llm.enabled else "The language model is switched off (llm.enabled in parley.toml)."
+    path = None
+    if reason is None and llm.url is None:
+        try:
+            path = models.resolve(str(llm.model), base=settings.file.parent)
+        except ModelFileError as error:
+            reason = str(error)
+    if reason is not None:
+        return nullcontext(Unavailable(reason))
+    return connect(
+        path=path,
+        url=llm.url,
+        model=llm.name,
+        api_key=llm.api_key.get_secret_value() if llm.api_key else None,
+        context=llm.context,
+        threads=llm.threads or 0,
+        gpu_layers=llm.gpu_layers,
+        state_file=settings.data_dir / "llama-quirks.json",
+    )
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """Database, library and model of the settings; closes all of them at the end.
+
+    Raises `DatabaseError`. A missing or broken model is no error here: answers are then quotes, and say why.
+    """
+    async with AsyncExitStack() as stack:
+        engine = open_database(settings.database_url.get_secret_value())
+        stack.callback(engine.dispose)
+        await asyncio.to_thread(migrate, engine)
+        llm = await stack.enter_async_context(open_llm(settings))
+        app = App(settings, library=Library(settings, engine), llm=llm, feedback=FeedbackStore(engine))
+        stack.push_async_callback(app.close)
+        yield app
+
+
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Nothing is lost by a failure here: the question that needs the part meets it again and says so."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("could not %s: %s", task.get_name(), error)

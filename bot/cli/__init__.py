@@ -1,0 +1,82 @@
+"""The command line: one module for each group of commands, one boundary for errors.
+
+Results go to standard output; progress and errors go to standard error. Exit codes: 0 done, 1 failed, 2 wrong
+usage. Commands import what they need when they run, so that `parley --help` answers at once.
+"""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from bot.cli import ask, doctor, feedback, init, knowledge, model, serve
+from bot.cli.context import state
+from bot.errors import ParleyError, UsageError
+
+app = typer.Typer(
+    name="parley",
+    help="Ask your team's documents. `parley init` sets it up, `parley chat` opens it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for module in (init, ask, knowledge, model, feedback, doctor, serve):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely wanted
+
+        typer.echo(f"parley {version('parley-bot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")] = False,
+    version: Annotated[  # noqa: ARG001 - acts through its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    state.debug = debug
+
+
+def main() -> NoReturn:
+    """Entry point of `parley`: runs a command and turns every error into one sentence and an exit code."""
+    import click  # noqa: PLC0415 - typer has loaded it by now
+
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has left (`parley … | head`): nothing more can be said
+        code = 1
+    except Exception as error:
+        if state.debug:
+            raise
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    from feedback.errors import FeedbackError  # noqa: PLC0415
+    from knowledge.errors import KnowledgeError  # noqa: PLC0415
+
+    if isinstance(error, ParleyError | KnowledgeError | FeedbackError):
+        typer.echo(f"parley: {error}", err=True)
+        return 2 if isinstance(error, UsageError) else 1
+    typer.echo(
+        f"parley: something unexpected went wrong ({type(error).__name__}); "
+        "run the command again as `parley --debug …` to see where.",
+        err=True,
+    )
+    return 1

@@ -1,0 +1,144 @@
+"""`parley doctor`: is everything that answering needs in place?"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.context import out, print_json, settings, state, working
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(doctor)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check settings, data directory, database, embedding model, index and language model; say what to mend."""
+    loaded = settings()
+    checks: dict[str, Callable[[Settings], str]] = {
+        "data directory": _data_directory,
+        "database": _database,
+        "sources": _sources,
+        "embedding model": _embedding_model,
+        "index": _index,
+        "language model": _language_model,
+    }
+    findings = [Finding("settings", ok=True, detail=str(loaded.file))]
+    for name, check in checks.items():
+        with working(f"Checking the {name}"):
+            findings.append(_run(name, check, loaded))
+    if as_json:
+        print_json([{"check": f.check, "ok": f.ok, "detail": f.detail} for f in findings])
+    else:
+        for finding in findings:
+            mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
+            out().print(f"{mark} [bold]{finding.check:<16}[/]", end=" ")
+            out().print(finding.detail, markup=False)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _run(name: str, check: "Callable[[Settings], str]", loaded: "Settings") -> Finding:
+    from bot.errors import ParleyError
+    from feedback.errors import FeedbackError
+    from knowledge.errors import KnowledgeError
+
+    try:
+        return Finding(name, ok=True, detail=check(loaded))
+    except (ParleyError, KnowledgeError, FeedbackError) as error:
+        return Finding(name, ok=False, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - a doctor reports what is broken, also in Parley itself
+        if state.debug:
+            raise
+        return Finding(name, ok=False, detail=f"{type(error).__name__}; see `parley --debug doctor`")
+
+
+def _data_directory(loaded: "Settings") -> str:
+    from bot.errors import ParleyError
+
+    try:
+        loaded.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParleyError(f"{loaded.data_dir} cannot be made ({error.strerror}); set PARLEY_DATA_DIR.") from error
+    if not os.access(loaded.data_dir, os.W_OK):
+        raise ParleyError(f"{loaded.data_dir} cannot be written; check who owns it, or set PARLEY_DATA_DIR.")
+    return str(loaded.data_dir)
+
+
+def _database(loaded: "Settings") -> str:
+    from bot.database import migrate, open_database
+    from feedback.store import FeedbackStore
+
+    engine = open_database(loaded.database_url.get_secret_value())
+    try:
+        migrate(engine)
+        counts = FeedbackStore(engine).counts()
+    finally:
+        engine.dispose()
+    return f"{counts.turns} answers, {counts.up} 👍, {counts.down} 👎"
+
+
+def _sources(loaded: "Settings") -> str:
+    from bot.errors import SettingsError
+    from bot.library import open_library
+
+    if not loaded.sources:
+        raise SettingsError(f"{loaded.file} has no [[sources]]; add one, or run `parley init`.")
+    with open_library(loaded) as library:
+        return ", ".join(f"{source.name}: {sum(1 for _ in source.files())} files" for source in library.sources)
+
+
+def _embedding_model(loaded: "Settings") -> str:
+    from bot.library import open_library
+
+    with open_library(loaded) as library:
+        vector = library.embedder.embed_queries(["a question"])
+        return f"{library.embedder.fingerprint}, {vector.shape[1]} dimensions"
+
+
+def _index(loaded: "Settings") -> str:
+    from bot.library import open_library
+    from knowledge.errors import KnowledgeError
+
+    with open_library(loaded) as library:
+        documents = sum(documents for documents, _ in library.counts.values())
+        if not documents:
+            raise KnowledgeError("Nothing is indexed yet; run `parley reindex`.")
+        report = library.sync(dry_run=True)
+        pending = sum(source.added + source.changed + source.deleted for source in report.sources)
+        stale = f"{pending} files changed since: run `parley reindex`" if pending else "up to date"
+        failures = f", {len(report.failed)} files cannot be read" if report.failed else ""
+        return f"{documents} documents, {stale}{failures}"
+
+
+def _language_model(loaded: "Settings") -> str:
+    from bot.app import open_llm
+    from bot.llm.protocol import ChatMessage
+
+    if not loaded.llm.enabled:
+        return "switched off: answers are quotes"
+
+    async def ask() -> str:
+        async with open_llm(loaded) as llm:
+            await llm.ready()
+            messages = [ChatMessage("user", "Say hello.")]
+            async with llm.stream(messages, max_tokens=8) as deltas:
+                text = "".join([delta.content async for delta in deltas])
+            return f"{llm.model_id}, context {llm.context_window}, says {text.strip()!r}"
+
+    return asyncio.run(ask())

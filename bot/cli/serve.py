@@ -1,0 +1,57 @@
+"""`parley serve`."""
+
+import asyncio
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from bot.cli.context import err, run_app
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+log = logging.getLogger(__name__)
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+
+
+def serve() -> None:
+    """Run every configured chat platform, and keep the index fresh, until stopped."""
+    run_app(_serve)
+
+
+async def _serve(app: "App") -> None:
+    from bot.errors import SettingsError
+    from bot.jobs import scheduler
+    from bot.plugins import adapters
+
+    logging.getLogger().setLevel(logging.INFO)
+    running = [adapter for adapter in adapters(app) if adapter.configured]
+    if not running:
+        raise SettingsError(
+            f"No chat platform is configured in {app.settings.file}: add a [web] section with `port = 8080`, "
+            "or use `parley chat` in the terminal."
+        )
+    app.start()
+    jobs = scheduler(app)
+    jobs.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    err().print(f"Serving {', '.join(adapter.name for adapter in running)}; Ctrl-C stops.")
+    tasks = {asyncio.create_task(adapter.run(), name=adapter.name) for adapter in running}
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            task.result()  # an adapter that fails takes the service down with its reason, for the supervisor to restart
+    finally:
+        jobs.shutdown(wait=False)
+        for task in {*tasks, stopping}:
+            task.cancel()
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)

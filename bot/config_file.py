@@ -1,0 +1,105 @@
+"""Writing `parley.toml`, for `parley init` and for commands that change one setting; see `bot.config`.
+
+Comments and order are kept. The file is replaced in one step, and only by one that is valid as a whole.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bot.errors import SettingsError
+
+_TEMPLATE = """\
+# Settings of Parley. Paths are relative to this file. Passwords and keys never stand here; they come from
+# the environment (PARLEY_DATABASE_URL, PARLEY_LLM_API_KEY, PARLEY_WEB_TOKEN).
+
+# data_dir = ".parley"
+
+[llm]
+# "starter" is a small model that comes with Parley. It is often wrong, so what it writes is checked against
+# the documents. A larger one answers better: `parley model use path/to/model.gguf`, or the URL of a server.
+{key} = {model}
+# enabled = false   # answer with quotes from the documents only
+
+[knowledge]
+# top_k = 6
+
+[[sources]]
+name = {name}
+kind = "folder"
+path = {path}
+visible_to = ["everyone"]
+"""
+
+
+def new_settings_text(*, name: str, path: str, model: str) -> str:
+    """A first settings file with one folder; `model` is "starter", the path of a GGUF file or a server's URL.
+
+    Raises:
+        SettingsError: the file would not be valid.
+    """
+    import tomlkit
+
+    values = {
+        key: tomlkit.item(text).as_string()
+        for key, text in (("name", name), ("path", path), ("model", model))
+    }
+    text = _TEMPLATE.format(key="url" if model.startswith(("http://", "https://")) else "model", **values)
+    _check(text, Path("parley.toml"))
+    return text
+
+
+def set_key(file: Path, key: tuple[str, ...], value: str | float | bool | list[str] | None) -> None:
+    """Give one setting another value, or remove it with None; sections are made when they are missing.
+
+    Raises:
+        SettingsError: the file cannot be read or written, or would not be valid; it is unchanged.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    file = file.resolve()  # a link stays a link, to the new contents
+    try:
+        document = tomlkit.parse(file.read_bytes().decode())
+        table: Any = document
+        for part in key[:-1]:
+            if part not in table:
+                table[part] = tomlkit.table()
+            table = table[part]
+        if value is None:
+            table.pop(key[-1], None)
+        else:
+            table[key[-1]] = value
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read; run `parley init` to write one.") from error
+    except (TOMLKitError, TypeError, AttributeError) as error:
+        raise SettingsError(f"{file}: `{'.'.join(key)}` cannot be set; edit the file by hand.") from error
+    text = tomlkit.dumps(document)
+    _check(text, file)
+    _replace(file, text)
+
+
+def _check(text: str, file: Path) -> None:
+    from bot.config import parse_settings  # which gives out the functions of this module
+
+    parse_settings(text, file=file, environ={})
+
+
+def _replace(file: Path, text: str) -> None:
+    """The old contents or the new ones, whatever happens."""
+    beside: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=file.parent, prefix=f".{file.name}.", delete=False, encoding="utf-8", newline=""
+        ) as stream:
+            beside = Path(stream.name)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.chmod(file.stat().st_mode & 0o777)
+        beside.replace(file)
+    except OSError as error:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+        raise SettingsError(f"{file} cannot be written ({error.strerror}); check the folder.") from error

@@ -1,0 +1,141 @@
+"""The retrieved passages cut into statements, each with its vector and its weight for the question.
+
+Everything that decides what may be shown (quotes, the relevance estimate, the check of written sentences) reads
+from one `Evidence`, so that they cannot disagree on what was found.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.facts import fold
+from knowledge.documents import Hit
+from knowledge.embedding import Embedder
+from knowledge.passages import Unit, units
+
+Vectors = npt.NDArray[np.float32]
+"""Shape (n, d), rows of length 1."""
+
+# Words a question is built with rather than about; they say nothing on what is asked.
+QUESTION_WORDS = frozenset(
+    """
+    a about am an and any are as at be been but by can could did do does doing done find for from get give go got
+    had has have he her hi hello hey him his how i if in into is it its just know let like many may me mean might
+    much must my need no not of on or our out over please she should so some someone something tell than thank
+    thanks that the their them then there these they thing things this those to too up us use used want was we
+    were what whats what's when where which who whom whose why will with work works would you your
+    der die das ein eine ich wir ist sind wie was wo wann wer welche welcher kann muss für und oder den dem zu im in
+    """.split()
+)
+
+
+class Vocabulary(Protocol):
+    """The words of the indexed documents."""
+
+    @property
+    def document_count(self) -> int: ...
+
+    def analyse(self, text: str) -> list[str]:
+        """Stems of the text, in order, as they are indexed."""
+
+    def document_frequency(self, terms: Sequence[str]) -> Mapping[str, int]:
+        """In how many chunks each stem occurs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence, list item, table row or line of code within a passage."""
+
+    n: int
+    """The passage it stands in, numbered from 1 in the order of the hits."""
+    unit: Unit
+    context: str
+    """Title and headings above it."""
+
+    @property
+    def in_context(self) -> str:
+        """The statement with everything needed to understand it alone."""
+        return f"{self.context}: {self.unit.contextual_text}"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTerms:
+    """The stems a question is about, each with its weight (inverse document frequency)."""
+
+    weights: Mapping[str, float]
+
+    @classmethod
+    def of(cls, question: str, *, vocabulary: Vocabulary) -> "QuestionTerms":
+        """BM25's idf, ln(1 + (N - n + 0.5) / (n + 0.5)) (Robertson & Zaragoza 2009, eq. 3.11, kept positive)."""
+        content = " ".join(word for word in fold(question).split() if word.strip("?!.,:;") not in QUESTION_WORDS)
+        stems = list(dict.fromkeys(vocabulary.analyse(content)))
+        frequency = vocabulary.document_frequency(stems)
+        total = vocabulary.document_count
+        return cls({
+            stem: math.log(1 + (total - frequency.get(stem, 0) + 0.5) / (frequency.get(stem, 0) + 0.5))
+            for stem in stems
+        })  # fmt: skip
+
+    def coverage(self, stems: frozenset[str]) -> float:
+        """The share of the question's weight that the stems cover, 0 to 1; 0 for a question of no content."""
+        total = sum(self.weights.values())
+        return sum(w for stem, w in self.weights.items() if stem in stems) / total if total else 0.0
+
+
+class Evidence:
+    """What was found for a question."""
+
+    def __init__(self, question: str, hits: Sequence[Hit], *, embedder: Embedder, vocabulary: Vocabulary) -> None:
+        """Embeds every statement of the hits once: blocking work, for a thread."""
+        self.question = question
+        self.hits = tuple(hits)
+        self.statements = tuple(
+            Statement(n, unit, f"{hit.chunk.context} › {unit.heading}" if unit.heading else hit.chunk.context)
+            for n, hit in enumerate(hits, start=1)
+            for unit in units(hit.chunk.text)
+        )
+        self._embedder = embedder
+        self._vocabulary = vocabulary
+        self.terms = QuestionTerms.of(question, vocabulary=vocabulary)
+        self.question_vector: npt.NDArray[np.float32] = embedder.embed_queries([question])[0]
+        self.vectors: Vectors = self.embed([s.in_context for s in self.statements])
+        """Statements in context, in the order of `statements`."""
+
+    @cached_property
+    def stems(self) -> tuple[frozenset[str], ...]:
+        """Stems of each statement in context."""
+        return tuple(frozenset(self._vocabulary.analyse(s.in_context)) for s in self.statements)
+
+    @cached_property
+    def passage_stems(self) -> tuple[frozenset[str], ...]:
+        """Stems of each passage under its headings, in the order of the hits."""
+        return tuple(frozenset(self._vocabulary.analyse(hit.chunk.contextual_text)) for hit in self.hits)
+
+    @cached_property
+    def similarities(self) -> npt.NDArray[np.float32]:
+        """Cosine of the question and each statement in context, shape (m,)."""
+        return self.vectors @ self.question_vector
+
+    @cached_property
+    def coverages(self) -> npt.NDArray[np.float32]:
+        """Share of the question's weight that each statement in context covers, shape (m,)."""
+        return np.array([self.terms.coverage(stems) for stems in self.stems], dtype=np.float32)
+
+    @cached_property
+    def bare_vectors(self) -> Vectors:
+        """Statements without their headings: what a written sentence is compared with, shape (m, d)."""
+        return self.embed([s.unit.contextual_text for s in self.statements])
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of statements, shape (n, d)."""
+        if not texts:
+            return np.zeros((0, self._embedder.dimension), dtype=np.float32)
+        return self._embedder.embed_documents(texts)
+
+    def analyse(self, text: str) -> list[str]:
+        return self._vocabulary.analyse(text)

@@ -1,0 +1,149 @@
+"""The knowledge layer put together from the settings: what is searched, and what keeps it fresh.
+
+Its methods block; the assistant calls them in threads. Nothing slow (torch, Chroma) is loaded before it is used.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from bot.config import Settings, SourceSettings
+from bot.database import migrate, open_database
+from bot.errors import UsageError
+from bot.evidence import Vocabulary
+from knowledge.access import EVERYONE, visible_sources
+from knowledge.chunking import ChunkSettings
+from knowledge.documents import Hit
+from knowledge.embedding import Embedder, SentenceTransformerEmbedder
+from knowledge.manifest import Manifest
+from knowledge.sources.folder import FolderSource
+from knowledge.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from knowledge.index import Index
+    from knowledge.lexical import Lexical
+    from knowledge.planning import ProgressCallback, SyncReport
+    from knowledge.retriever import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    embedder: Embedder
+    index: "Index"
+    lexical: "Lexical"
+    retriever: "Retriever"
+
+
+class Library:
+    """Documents in, passages out."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._built: _Parts | None = None
+        self.sources = [_source(source) for source in settings.sources]
+        self.visible_to = {source.name: source.visible_to for source in self.sources}
+
+    @property
+    def visible_to_everyone(self) -> frozenset[str]:
+        """Names of the sources that need no principal."""
+        return visible_sources(self.visible_to, {EVERYONE})
+
+    @property
+    def embedder(self) -> Embedder:
+        return self._parts.embedder
+
+    @property
+    def index(self) -> "Index":
+        return self._parts.index
+
+    @property
+    def retriever(self) -> "Retriever":
+        return self._parts.retriever
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of what is indexed now."""
+        self.retriever.prepare()
+        return self._parts.lexical
+
+    @property
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Documents and passages that can be found, by source; only sources that have any."""
+        return Manifest(self._engine).live_counts()
+
+    def load(self) -> None:
+        """Load the embedding model and open the index now, so that the first question does not wait for it."""
+        self.embedder.embed_queries(["warm up"])
+        self.retriever.prepare()
+
+    def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]:
+        """The best passages of those sources; raises `KnowledgeError`."""
+        return self.retriever.search(query, sources=sources, top_k=top_k)
+
+    def sync(
+        self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
+    ) -> "SyncReport":
+        """Bring the index up to date with the sources; raises `KnowledgeError`, or `UsageError` for `only`."""
+        if only is not None and only not in self.visible_to:
+            raise UsageError(
+                f"There is no source named {only!r} in {self.settings.file}; "
+                f"the sources are: {', '.join(self.visible_to) or 'none yet'}."
+            )
+        return self.index.sync(self.sources, only=only, dry_run=dry_run, on_progress=on_progress)
+
+    @property
+    def _parts(self) -> "_Parts":
+        with self._lock:
+            if self._built is None:
+                self._built = self._build()
+            return self._built
+
+    def _build(self) -> "_Parts":
+        from knowledge.index import Index
+        from knowledge.lexical import Lexical
+        from knowledge.retriever import Retriever
+        from knowledge.store import ChromaStore
+
+        settings = self.settings
+        model = settings.knowledge.embedding_model
+        if model and (folder := settings.file.parent / Path(model).expanduser()).is_dir():
+            model = str(folder)
+        embedder = SentenceTransformerEmbedder(model)
+        store = ChromaStore(settings.data_dir / "chroma")
+        chunks = ChunkSettings(capacity=settings.knowledge.chunk_tokens)
+        lock = settings.data_dir / "index.lock"
+        lexical = Lexical()
+        return _Parts(
+            embedder=embedder,
+            index=Index(self._engine, store, embedder, chunks, lock),
+            lexical=lexical,
+            retriever=Retriever(self._engine, store, embedder, lexical),
+        )
+
+
+@contextmanager
+def open_library(settings: Settings) -> Iterator[Library]:
+    """The library alone, for commands that need no model; raises `DatabaseError`."""
+    engine = open_database(settings.database_url.get_secret_value())
+    try:
+        migrate(engine)
+        yield Library(settings, engine)
+    finally:
+        engine.dispose()
+
+
+def _source(settings: SourceSettings) -> Source:
+    return FolderSource(
+        settings.name,
+        settings.path,
+        visible_to=frozenset(settings.visible_to),
+        include=settings.include,
+        exclude=settings.exclude,
+    )

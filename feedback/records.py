@@ -1,0 +1,76 @@
+"""One answer and what people thought of it.
+
+A turn is enough to explain the answer later: question, prompt version, model file, retrieved chunks with
+scores, timings and outcome.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+Mode = Literal["written", "quotes", "unknown"]
+"""How the answer came about: by the model, word for word from the documents, or not at all."""
+
+Outcome = Literal["answered", "cancelled", "failed"]
+"""`answered` covers every mode; `failed` carries an error."""
+
+Score = Literal[1, -1]
+
+
+def now() -> datetime:
+    """The present moment with a time zone; naive times never enter the database."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A passage that an answer rests on, as it was shown."""
+
+    n: int
+    """The number it is cited by, from 1."""
+    chunk_id: str
+    title: str
+    heading: str
+    uri: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A question and its one outcome."""
+
+    id: str
+    platform: str
+    conversation_id: str
+    thread_id: str
+    user_id: str
+    question: str
+    answer: str
+    mode: Mode
+    outcome: Outcome
+    sources: tuple[SourceRecord, ...]
+    retrieved: tuple[SourceRecord, ...]
+    """Everything that retrieval found, also what was not cited."""
+    model_id: str
+    prompt_id: str
+    """Name of the prompt file, which carries its version."""
+    started_at: datetime
+    retrieve_ms: int
+    first_text_ms: int | None
+    total_ms: int
+    dropped: tuple[str, ...] = ()
+    """Sentences the model wrote that failed the check and were not shown."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One person's opinion of one turn; the last one wins."""
+
+    turn_id: str
+    user_id: str
+    score: Score
+    reason: str = ""
+    comment: str = ""
+    created_at: datetime = field(default_factory=now)

@@ -1,0 +1,68 @@
+"""The nouns of the knowledge layer."""
+
+from dataclasses import dataclass, field
+
+HEADING_SEPARATOR = " › "
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file or page, turned into Markdown text."""
+
+    id: str
+    """Stable over edits: made from the source's name and the path within the source."""
+    source: str
+    title: str
+    uri: str
+    """Where a person opens it: an absolute path or a URL."""
+    text: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document, small enough to be embedded whole."""
+
+    id: str
+    document_id: str
+    source: str
+    position: int
+    """0-based order within the document."""
+    title: str
+    """The document's title."""
+    heading: str
+    """The headings above the passage, outermost first, joined by ' › '; empty when there are none."""
+    uri: str
+    """The document's uri, with the heading's anchor (`#slug`) where the format has anchors."""
+    text: str
+    """Markdown, word for word as in the document, without the heading lines."""
+
+    @property
+    def context(self) -> str:
+        """Title and headings in one line: what the passage is about when it does not say so itself."""
+        return _context(self.title, self.heading)
+
+    @property
+    def contextual_text(self) -> str:
+        """What is embedded and searched: the passage under its title and headings."""
+        return contextual_text(self.title, self.heading, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found for a query."""
+
+    chunk: Chunk
+    score: float
+    """Higher is better, always; comparable within one search only."""
+    similarity: float
+    """Cosine of query and chunk, -1 to 1; comparable between searches with one embedding model."""
+
+
+def contextual_text(title: str, heading: str, text: str) -> str:
+    """See `Chunk.contextual_text`; for passages that are not chunks yet."""
+    return f"{_context(title, heading)}\n{text}"
+
+
+def _context(title: str, heading: str) -> str:
+    return f"{title}{HEADING_SEPARATOR}{heading}" if heading else title

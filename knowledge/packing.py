@@ -1,0 +1,216 @@
+"""Blocks to pieces that fit: the arithmetic below chunking.
+
+A piece is kept whole where it fits; a table is otherwise cut between rows, code between lines, and text where
+semantic-text-splitter finds the best place. A line that introduces a list, a table or code stays with it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from semantic_text_splitter import MarkdownSplitter
+from tokenizers import Tokenizer
+
+from knowledge.markdown import Block
+
+_INTRODUCED = frozenset({"list", "table", "fence", "code", "quote"})
+_TABLE_HEADER_LINES = 2
+_RESERVE_STEP = 25
+_INVISIBLE = re.compile(r"\s*(?:(?:<!--.*?-->|\{%.*?%\}|\{:.*?\})\s*)+", re.DOTALL)
+"""HTML comments, Liquid tags and Kramdown attributes (Jekyll sites)."""
+_FENCE = re.compile(r"(\s*)(`{3,}|~{3,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive lines of a document, with their number of tokens."""
+
+    text: str
+    tokens: int
+    line: int
+    """The first line's number in the document."""
+    kind: str
+    seams: int = 0
+    """How many parts were counted one by one."""
+
+
+class Packer:
+    """Cuts and packs pieces for one tokenizer and capacity."""
+
+    def __init__(self, tokenizer: Tokenizer, *, capacity: int, minimum: int) -> None:
+        self._tokenizer = tokenizer
+        self._capacity = capacity
+        self._minimum = minimum
+        self._splitters: dict[int, MarkdownSplitter] = {}
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without the special ones."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encodings]
+
+    def heading_pieces(self, lines: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[Piece | None]:
+        """The lines [start, end) of each heading; None where there is no text."""
+        texts = ["\n".join(lines[start:end]).strip() for start, end in spans]
+        counts = self.count(texts)
+        return [
+            Piece(f"{text}\n\n", tokens, start, "heading") if text else None
+            for text, tokens, (start, _) in zip(texts, counts, spans, strict=True)
+        ]
+
+    def pieces(
+        self, lines: Sequence[str], spans: Sequence[tuple[int, int]], blocks: Sequence[Block]
+    ) -> list[list[Piece]]:
+        """For each span of lines [start, end) one piece per block.
+
+        Lines that belong to no block (blank ones and link definitions) go to the block before them. Blocks
+        that are nothing but comments or template tags are left out: no reader sees them.
+        """
+        found: list[tuple[int, int, str, str]] = []
+        for index, (start, end) in enumerate(spans):
+            own = [block for block in blocks if start <= block.start < end]
+            inner = [block.start for block in own[1:]]
+            kinds = [block.kind for block in own] or ["paragraph"]
+            for first, last, kind in zip([start, *inner], [*inner, end], kinds, strict=True):
+                text = "\n".join(lines[first:last]) + "\n"
+                if text.strip() and not (kind in {"html", "paragraph"} and _INVISIBLE.fullmatch(text)):
+                    found.append((index, first, kind, text))
+        counts = self.count([text for *_, text in found])
+        result: list[list[Piece]] = [[] for _ in spans]
+        for (index, line, kind, text), tokens in zip(found, counts, strict=True):
+            result[index].append(Piece(text, tokens, line, kind))
+        return result
+
+    def pack_all(self, sections: Sequence[Sequence[Piece]]) -> list[list[Piece]]:
+        """Within each section merge neighbours and cut what is too large, so that every result fits."""
+        packed = [self._pack(pieces) for pieces in sections]
+        # Not every tokenizer counts a whole as the sum of its parts; a seam adds a token at most.
+        doubtful = [p for pieces in packed for p in pieces if p.tokens + p.seams > self._capacity and p.seams]
+        # One call for all: calling costs more than counting.
+        counts = dict(zip(map(id, doubtful), self.count([piece.text for piece in doubtful]), strict=True))
+        return [
+            [
+                part
+                for piece in pieces
+                for part in self._cut_text(
+                    replace(piece, tokens=counts.get(id(piece), piece.tokens)), self._capacity
+                )
+            ]
+            for pieces in packed
+        ]
+
+    def _pack(self, pieces: Sequence[Piece]) -> list[Piece]:
+        groups: list[list[Piece]] = [[]]
+        for piece in self._cut_all(pieces):
+            group = groups[-1]
+            if group and _tokens(group) + piece.tokens > self._capacity:
+                groups.append(self._take_introduction(group, piece))
+            groups[-1].append(piece)
+        self._fill_last(groups)
+        return [_merge(group) for group in groups if group]
+
+    def _take_introduction(self, group: list[Piece], following: Piece) -> list[Piece]:
+        """Move the line that introduces `following` out of the full group before it."""
+        last = group[-1]
+        if (
+            len(group) > 1
+            and self._introduces(last, following)
+            and last.tokens + following.tokens <= self._capacity
+        ):
+            return [group.pop()]
+        return []
+
+    def _introduces(self, piece: Piece, following: Piece) -> bool:
+        """Whether the piece says little without what follows."""
+        if piece.kind != "paragraph" or following.kind not in _INTRODUCED:
+            return piece.kind == "heading"
+        return piece.tokens < self._minimum or piece.text.rstrip().endswith(":")
+
+    def _fill_last(self, groups: list[list[Piece]]) -> None:
+        """A remainder too short to stand alone takes pieces from the group before it."""
+        if len(groups) == 1:
+            return
+        before, last = groups[-2:]
+        while (
+            _tokens(last) < self._minimum
+            and len(before) > 1
+            and _tokens(before) - before[-1].tokens >= self._minimum
+            and _tokens(last) + before[-1].tokens <= self._capacity
+        ):
+            last.insert(0, before.pop())
+
+    def _cut_all(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
+        for index, piece in enumerate(pieces):
+            if piece.tokens <= self._capacity:
+                yield piece
+                continue
+            room = self._capacity
+            if index and self._introduces(pieces[index - 1], piece):
+                # What introduces the piece shall fit with its first part.
+                steps = -(-pieces[index - 1].tokens // _RESERVE_STEP)
+                room = max(room - steps * _RESERVE_STEP, room // 2)
+            yield from self._cut(piece, room)
+
+    def _cut(self, piece: Piece, room: int) -> Iterable[Piece]:
+        lines = piece.text.strip("\n").rstrip().split("\n")
+        if piece.kind == "table" and len(lines) > _TABLE_HEADER_LINES:
+            separator = "|" + "---|" * lines[1].strip().strip("|").count("|") + "---|"
+            return self._cut_lines(piece, room, lines, [lines[0], separator], "")
+        fence = _FENCE.match(lines[0]) if piece.kind == "fence" else None
+        if fence:
+            closing = f"{fence[1]}{fence[2]}"
+            closed = lines if lines[-1].strip().startswith(fence[2]) else [*lines, closing]
+            return self._cut_lines(piece, room, closed, [lines[0]], closing)
+        return self._cut_text(piece, room)
+
+    def _cut_lines(
+        self, piece: Piece, room: int, lines: list[str], repeated: list[str], closing: str
+    ) -> Iterator[Piece]:
+        """Cut between lines; every part opens with `repeated` and ends with `closing`."""
+        opening = lines[: len(repeated)]
+        body = lines[len(repeated) : len(lines) - bool(closing)]
+        frame = sum(self.count(["\n".join([*opening, closing])]))
+        counts = self.count(body)
+        start = 0
+        while start < len(body):
+            end, used = start, frame
+            while end < len(body) and used + counts[end] <= room:
+                used += counts[end]
+                end += 1
+            if end > start:
+                shown = opening if start == 0 else repeated
+                text = "\n".join([*shown, *body[start:end], *([closing] if closing else [])])
+                yield Piece(text + "\n\n", used, piece.line + start, piece.kind, seams=end - start)
+                start = end
+            elif counts[start] + frame <= self._capacity:
+                room = self._capacity  # this line needs the room kept for an introduction
+            else:
+                if start == 0:
+                    head = "\n".join(opening) + "\n\n"
+                    yield from self._cut_text(Piece(head, frame, piece.line, "paragraph"), self._capacity)
+                line = Piece(body[start] + "\n\n", counts[start], piece.line + start, "paragraph")
+                yield from self._cut_text(line, self._capacity)
+                start += 1
+                room = self._capacity
+
+    def _cut_text(self, piece: Piece, room: int) -> list[Piece]:
+        if piece.tokens <= room:
+            return [piece]
+        splitter = self._splitters.get(room)
+        if splitter is None:
+            splitter = MarkdownSplitter.from_huggingface_tokenizer(self._tokenizer, room)
+            self._splitters[room] = splitter
+        texts = splitter.chunks(piece.text)
+        counts = self.count(texts)
+        return [
+            Piece(text + "\n\n", n, piece.line, piece.kind) for text, n in zip(texts, counts, strict=True)
+        ]
+
+
+def _tokens(group: Iterable[Piece]) -> int:
+    return sum(piece.tokens for piece in group)
+
+
+def _merge(group: Sequence[Piece]) -> Piece:
+    first = group[0]
+    seams = sum(piece.seams for piece in group) + len(group) - 1
+    return replace(first, text="".join(piece.text for piece in group), tokens=_tokens(group), seams=seams)

@@ -1,0 +1,155 @@
+"""Finding the passages for a query: dense and lexical search, fused, and thinned out.
+
+Only the sources that are asked for are searched, and only chunks that are live in the manifest are returned.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+from sqlalchemy import Engine
+
+from knowledge.documents import Chunk, Hit
+from knowledge.embedding import Embedder, Vectors
+from knowledge.errors import IndexOutdatedError
+from knowledge.index import collection_name
+from knowledge.lexical import Lexical
+from knowledge.manifest import Manifest, State
+from knowledge.store import VectorStore
+
+RRF_K = 60
+"""Cormack, Clarke and Büttcher (2009), https://doi.org/10.1145/1571941.1572114."""
+_MOST_PER_DOCUMENT = 3
+_CANDIDATES_PER_RESULT = 8
+_FEWEST_CANDIDATES = 50
+_NEARLY_SAME = 0.9
+
+
+class Retriever:
+    """Searches the index; used from any thread."""
+
+    def __init__(self, engine: Engine, store: VectorStore, embedder: Embedder, lexical: Lexical) -> None:
+        """Cheap; the model and the store are opened by the first search."""
+        self._manifest = Manifest(engine)
+        self._store = store
+        self._embedder = embedder
+        self._lexical = lexical
+
+    def search(self, query: str, *, sources: AbstractSet[str], top_k: int = 6) -> list[Hit]:
+        """The best `top_k` live chunks of `sources`, best first.
+
+        At most three of them are from one document, and texts that say the same in the same words come once.
+
+        Raises:
+            IndexOutdatedError: the index was built with another embedding model.
+            IndexDamagedError: the store or the database fails.
+        """
+        state = self.prepare()
+        if not state.generation or not sources or not query.strip():
+            return []
+        vector = self._embedder.embed_queries([query])[0]
+        limit = max(_FEWEST_CANDIDATES, top_k * _CANDIDATES_PER_RESULT)
+        dense = self._dense(vector, generation=state.generation, sources=sources, limit=limit)
+        lexical = self._lexical.search(query, sources=sources, k=limit)
+        fused = reciprocal_rank_fusion([list(dense), [id_ for id_, _ in lexical]])
+        chunks = self._manifest.find_live(fused)
+        ranked = [chunks[id_] for id_ in fused if id_ in chunks and chunks[id_].source in sources]
+        chosen = diversify(ranked, top_k=top_k)
+        similarities = self._similarities(chosen, vector, dense, generation=state.generation)
+        return [
+            Hit(chunk=chunk, score=fused[chunk.id], similarity=similarities[chunk.id]) for chunk in chosen
+        ]
+
+    def prepare(self) -> State:
+        """See what the last sync published; the first search after a sync does it by itself (about a second).
+
+        Raises:
+            IndexOutdatedError: see `search`.
+        """
+        state = self._manifest.state()
+        if state.generation and state.embedder != self._embedder.fingerprint:
+            raise IndexOutdatedError(
+                f"The index was built with the embedding model {state.embedder}, but the configured one is "
+                f"{self._embedder.fingerprint}. Run `parley reindex`."
+            )
+        if self._lexical.revision != state.revision:
+            self._store.refresh()
+            self._lexical.rebuild(self._manifest.live_chunks(), revision=state.revision)
+        return state
+
+    def _dense(
+        self, vector: Vectors, *, generation: str, sources: AbstractSet[str], limit: int
+    ) -> dict[str, float]:
+        """The nearest live chunks with their similarity, best first."""
+        found: dict[str, float] = {}
+        for source in sources:
+            collection = collection_name(generation, source)
+            wanted = limit
+            while True:
+                nearest = self._store.query(collection, vector, wanted)
+                live = self._manifest.find_live(id_ for id_, _ in nearest)
+                if len(live) >= limit or len(nearest) < wanted:
+                    break
+                wanted *= 2  # a sync has written new versions, or is about to collect old ones
+            found.update((id_, similarity) for id_, similarity in nearest if id_ in live)
+        best = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return dict(best[:limit])
+
+    def _similarities(
+        self, chunks: Iterable[Chunk], vector: Vectors, known: dict[str, float], *, generation: str
+    ) -> dict[str, float]:
+        """The cosine for every chunk, also for those that only the lexical search found."""
+        similarities = dict(known)
+        missing: dict[str, list[str]] = {}
+        for chunk in chunks:
+            if chunk.id not in known:
+                missing.setdefault(chunk.source, []).append(chunk.id)
+        for source, ids in missing.items():
+            stored = self._store.vectors(collection_name(generation, source), ids)
+            similarities.update(
+                (id_, float(np.dot(stored[id_], vector)) if id_ in stored else 0.0) for id_ in ids
+            )
+        return similarities
+
+
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]], *, k: int = RRF_K) -> dict[str, float]:
+    """Σ 1 / (k + rank) over the rankings, ranks from 1; best first, ties by id."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, id_ in enumerate(ranking, start=1):
+            scores[id_] = scores.get(id_, 0.0) + 1.0 / (k + rank)
+    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
+
+
+def diversify(ranked: Iterable[Chunk], *, top_k: int) -> list[Chunk]:
+    """The first `top_k` that neither repeat an earlier one nor are the fourth of their document."""
+    chosen: list[Chunk] = []
+    per_document: Counter[str] = Counter()
+    seen: list[tuple[frozenset[str], frozenset[str]]] = []
+    for chunk in ranked:
+        if len(chosen) >= top_k:
+            break
+        words = _words(chunk.contextual_text)
+        if per_document[chunk.document_id] >= _MOST_PER_DOCUMENT or any(
+            _nearly_same(words, other) for other in seen
+        ):
+            continue
+        per_document[chunk.document_id] += 1
+        seen.append(words)
+        chosen.append(chunk)
+    return chosen
+
+
+def _words(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    words = re.findall(r"\w+", text.casefold())
+    return frozenset(words), frozenset(word for word in words if any(map(str.isdigit, word)))
+
+
+def _nearly_same(
+    ours: tuple[frozenset[str], frozenset[str]], theirs: tuple[frozenset[str], frozenset[str]]
+) -> bool:
+    """Nine tenths of the words are shared, and all the numbers: last year's limits are not this year's."""
+    union = len(ours[0] | theirs[0])
+    return ours[1] == theirs[1] and len(ours[0] & theirs[0]) >= _NEARLY_SAME * union

@@ -1,0 +1,6 @@
+"""Where documents come from. A source lists files; it does not read, parse or index them."""
+
+from knowledge.sources.folder import KNOWN_TYPES, FolderSource
+from knowledge.sources.protocol import Source, SourceFile
+
+__all__ = ["KNOWN_TYPES", "FolderSource", "Source", "SourceFile"]

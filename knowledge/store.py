@@ -1,0 +1,230 @@
+"""Vectors on disk: the only module that knows Chroma.
+
+Ids and vectors only; the text is in SQL. There is one collection per generation and source, because a
+metadata filter costs nine times an unfiltered query.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from knowledge.embedding import Vectors
+from knowledge.errors import IndexDamagedError, KnowledgeError
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
+
+_T = TypeVar("_T")
+_PAGE = 1_000
+
+
+class VectorStore(Protocol):
+    """Named collections of vectors. An unknown collection is an empty one. Errors are KnowledgeErrors."""
+
+    def add(self, collection: str, ids: Sequence[str], vectors: Vectors) -> None:
+        """Add vectors, shape (n, d); an id that is there already gets the new vector."""
+
+    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        """The `k` nearest ids with their cosine similarity, best first."""
+
+    def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        """The vectors of those ids that are there."""
+
+    def ids(self, collection: str) -> set[str]:
+        """All ids."""
+
+    def delete(self, collection: str, ids: Sequence[str]) -> None:
+        """Remove what is there of these ids."""
+
+    def count(self, collection: str) -> int:
+        """The number of vectors."""
+
+    def collections(self) -> set[str]:
+        """The names of all collections."""
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection with all its vectors."""
+
+    def refresh(self) -> None:
+        """See what other processes wrote."""
+
+
+class ChromaStore:
+    """Chroma in a folder on this machine; one per process and folder, used from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Opened when first used."""
+        self._path = path
+        self._condition = threading.Condition()
+        self._running = 0  # operations; the client is not closed under them
+        self._client: ClientAPI | None = None
+        self._collections: dict[str, Collection] = {}
+
+    def add(self, collection: str, ids: Sequence[str], vectors: Vectors) -> None:
+        """See `VectorStore`."""
+
+        def work() -> None:
+            found = self._create(collection)
+            for start in range(0, len(ids), _PAGE):
+                page = slice(start, start + _PAGE)
+                found.upsert(ids=list(ids[page]), embeddings=np.asarray(vectors[page], dtype=np.float32))
+
+        if ids:
+            self._run(work)
+
+    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        """See `VectorStore`. Approximate (HNSW)."""
+
+        def work() -> list[tuple[str, float]]:
+            found = self._find(collection)
+            if found is None or k < 1:
+                return []
+            limit = min(k, found.count())
+            if not limit:
+                return []
+            result = found.query(
+                query_embeddings=np.asarray([vector], dtype=np.float32),
+                n_results=limit,
+                include=["distances"],
+            )
+            distances = result["distances"] or [[]]
+            return [
+                (id_, 1.0 - float(distance))
+                for id_, distance in zip(result["ids"][0], distances[0], strict=True)
+            ]
+
+        return self._run(work)
+
+    def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        """See `VectorStore`."""
+
+        def work() -> dict[str, Vectors]:
+            found = self._find(collection)
+            vectors: dict[str, Vectors] = {}
+            if found is None:
+                return vectors
+            for start in range(0, len(ids), _PAGE):
+                result = found.get(ids=list(ids[start : start + _PAGE]), include=["embeddings"])
+                embeddings = result["embeddings"]
+                for id_, vector in zip(result["ids"], [] if embeddings is None else embeddings, strict=True):
+                    vectors[id_] = np.asarray(vector, dtype=np.float32)
+            return vectors
+
+        return self._run(work)
+
+    def ids(self, collection: str) -> set[str]:
+        """See `VectorStore`."""
+
+        def work() -> set[str]:
+            found = self._find(collection)
+            return set(found.get(include=[])["ids"]) if found else set()
+
+        return self._run(work)
+
+    def delete(self, collection: str, ids: Sequence[str]) -> None:
+        """See `VectorStore`."""
+
+        def work() -> None:
+            found = self._find(collection)
+            if found is None:
+                return
+            for start in range(0, len(ids), _PAGE):
+                found.delete(ids=list(ids[start : start + _PAGE]))
+
+        self._run(work)
+
+    def count(self, collection: str) -> int:
+        """See `VectorStore`."""
+
+        def work() -> int:
+            found = self._find(collection)
+            return found.count() if found else 0
+
+        return self._run(work)
+
+    def collections(self) -> set[str]:
+        """See `VectorStore`."""
+        return self._run(lambda: {found.name for found in self._connect().list_collections()})
+
+    def drop(self, collection: str) -> None:
+        """See `VectorStore`."""
+
+        def work() -> None:
+            if self._find(collection):
+                self._connect().delete_collection(collection)
+                self._collections.pop(collection, None)
+
+        self._run(work)
+
+    def refresh(self) -> None:
+        """See `VectorStore`. Chroma keeps graphs in memory and would go on searching the old ones."""
+        self._disconnect()
+
+    def close(self) -> None:
+        """Release files and threads; the store opens itself again when used."""
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: not self._running)
+            self._collections.clear()
+            if self._client is not None:
+                from chromadb.api.client import Client
+
+                client, self._client = self._client, None
+                if isinstance(client, Client):
+                    client.close()
+
+    def _connect(self) -> "ClientAPI":
+        with self._condition:
+            if self._client is None:
+                import chromadb
+                from chromadb.config import Settings
+
+                self._path.mkdir(parents=True, exist_ok=True)
+                self._client = chromadb.PersistentClient(
+                    str(self._path), Settings(anonymized_telemetry=False)
+                )
+            return self._client
+
+    def _find(self, name: str) -> "Collection | None":
+        from chromadb.errors import NotFoundError
+
+        if name not in self._collections:
+            try:
+                self._collections[name] = self._connect().get_collection(name, embedding_function=None)
+            except NotFoundError:
+                return None
+        return self._collections[name]
+
+    def _create(self, name: str) -> "Collection":
+        if name not in self._collections:
+            self._collections[name] = self._connect().get_or_create_collection(
+                name, configuration={"hnsw": {"space": "cosine"}}, embedding_function=None
+            )
+        return self._collections[name]
+
+    def _run(self, work: Callable[[], _T]) -> _T:
+        with self._condition:
+            self._running += 1
+        try:
+            return work()
+        except KnowledgeError:
+            raise
+        except BaseException as error:
+            # A panic in Chroma's Rust code arrives as a BaseException of a class that cannot be imported.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise IndexDamagedError(
+                f"The vectors in {self._path} cannot be read or written ({type(error).__name__}). "
+                f"Check the disk's space and permissions; if they are fine, delete the folder and "
+                f"run `parley reindex`."
+            ) from error
+        finally:
+            with self._condition:
+                self._running -= 1
+                self._condition.notify_all()

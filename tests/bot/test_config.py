@@ -1,0 +1,254 @@
+"""Settings are checked as a whole; what is wrong is said with the key and what is allowed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bot.config import (
+    KnowledgeSettings,
+    Settings,
+    load_settings,
+    new_settings_text,
+    parse_settings,
+    set_key,
+)
+from bot.errors import SettingsError
+
+HUSH = "correct-horse"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "parley.toml"
+
+
+def _load(file: Path, text: str, environ: Mapping[str, str] | None = None) -> Settings:
+    file.write_text(text)
+    return load_settings(file, environ or {})
+
+
+def _complaint(file: Path, text: str, environ: Mapping[str, str] | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        _load(file, text, environ)
+    assert HUSH not in str(caught.value)
+    return str(caught.value)
+
+
+def test_defaults(file: Path) -> None:
+    settings = _load(file, "")
+    assert settings.file == file
+    assert settings.data_dir == file.parent / ".parley"
+    assert settings.database_url.get_secret_value() == f"sqlite:///{file.parent}/.parley/parley.db"
+    assert settings.llm.model == "starter"
+    assert (settings.llm.context, settings.llm.gpu_layers, settings.llm.api_key) == (4096, -1, None)
+    assert settings.knowledge == KnowledgeSettings()
+    assert settings.sources == ()
+    assert (settings.web.host, settings.web.port, settings.web.token) == ("127.0.0.1", None, None)
+    with pytest.raises(ValidationError):
+        settings.data_dir = file
+
+
+def test_paths_are_relative_to_the_file(file: Path) -> None:
+    settings = _load(
+        file,
+        'data_dir = "data"\ndatabase_url = "sqlite:///x/y.db"\n[llm]\nmodel = "m.gguf"\ntemperature = 1\n'
+        '[knowledge]\nembedding_model = "e"\n[[sources]]\nname = "a"\npath = "../docs"\n',
+    )
+    here = file.parent
+    assert settings.data_dir == here / "data"
+    assert settings.database_url.get_secret_value() == f"sqlite:///{here}/x/y.db"
+    assert settings.llm.model == here / "m.gguf"
+    assert settings.knowledge.embedding_model == here / "e"
+    assert settings.sources[0].path == here.parent / "docs"
+    assert settings.sources[0].visible_to == ("everyone",)
+
+
+def test_environment(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file.write_text("")
+    (tmp_path / "key").write_text(f"{HUSH}\n")
+    url = f"postgresql+psycopg://ann:{HUSH}@host/db"
+    settings = load_settings(
+        environ={
+            "PARLEY_CONFIG": str(file),
+            "PARLEY_DATA_DIR": "elsewhere",
+            "PARLEY_DATABASE_URL": url,
+            "PARLEY_LLM_API_KEY_FILE": "key",
+        }
+    )
+    assert settings.data_dir == tmp_path / "elsewhere"
+    assert settings.database_url.get_secret_value() == url
+    assert settings.llm.api_key is not None
+    assert settings.llm.api_key.get_secret_value() == HUSH
+    assert HUSH not in repr(settings) + str(settings)
+
+
+def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = f"No parley.toml in {tmp_path}; run `parley init` to write one, or set PARLEY_CONFIG."
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ={})
+    assert str(caught.value) == expected
+    with pytest.raises(SettingsError, match=r"other\.toml does not exist"):
+        load_settings(environ={"PARLEY_CONFIG": "other.toml"})
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a b", "line 1"),
+        ("[llm]\ncontext = 3", "`llm.context` is 3; it must be a whole number from 512 to 1048576."),
+        ("[llm]\ncontext = true", "`llm.context` is true; it must be a whole number"),
+        ("[llm]\ntemperature = 3", "`llm.temperature` is 3; it must be a number from 0 to 2."),
+        ("[llm]\nthreads = 'all'", '`llm.threads` is "all"; it must be a whole number from 1 to 1024.'),
+        ("[llm]\nenabled = 1", "`llm.enabled` is 1; it must be true or false."),
+        ("[llm]\nmodel = 4", '`llm.model` is 4; it must be "starter" or the path of a GGUF file.'),
+        ("[llm]\nurl = 'x'", '`llm.url` is "x"; it must be an address such as'),
+        (f"[llm]\nurl = 'http://a:{HUSH}@h/'", "put the key into PARLEY_LLM_API_KEY"),
+        (f"[llm]\napi_key = '{HUSH}'", "set PARLEY_LLM_API_KEY instead"),
+        (f"[web]\ntoken = '{HUSH}'", "set PARLEY_WEB_TOKEN instead"),
+        ("[web]\nport = 0", "`web.port` is 0; it must be a whole number from 1 to 65535."),
+        ("data_dir = '~nobody-of-this-name/x'", "it must be a path that leads somewhere"),
+        (f"[llm]\napikey = '{HUSH}'", "`llm.apikey` is not a setting"),
+        ("[llm]\nmodle = 'x'", "`llm.modle` is not a setting; did you mean `model`?"),
+        ("[chat]\ntop_k = 3", "`chat.top_k` is not a setting; did you mean `knowledge.top_k`?"),
+        ("[knowlege]", "`knowlege` is not a setting; did you mean `knowledge`?"),
+        ("zzz = 1", "`zzz` is not a setting; settings here are `data_dir`"),
+        ("file = 'x'", "`file` is not a setting"),
+        ("llm = 3", "`llm` is 3; it must be a table with `enabled`"),
+        ("data_dir = ''", '`data_dir` is ""; it must be a path.'),
+        ("[[sources]]\nname = 'a'", "`sources[0].path` is missing; it must be a path."),
+        ("sources = 'x'", "each begun by [[sources]]"),
+        (
+            f"database_url = 'postgresql://ann:{HUSH}@h/x'",
+            "`database_url` holds a password; set PARLEY_DATABASE_URL",
+        ),
+        (f"database_url = 'postgresql://h/x?password={HUSH}'", "`database_url` holds a password"),
+        ("database_url = 'mysql://h/x'", "`database_url` must begin with sqlite:///"),
+    ],
+)
+def test_complaints(file: Path, text: str, expected: str) -> None:
+    message = _complaint(file, text)
+    assert expected in message
+    assert str(file) in message
+
+
+def test_every_complaint_is_made_at_once(file: Path) -> None:
+    source = "[[sources]]\nname = 'a'\npath = 'x'\n"
+    bad = "[[sources]]\nname = 'A B'\nkind = 'git'\npath = 'x'\nvisible_to = []\n"
+    message = _complaint(file, f"[llm]\ncontext = 3\n{source}{bad}")
+    assert message.splitlines()[1:] == [
+        "  `llm.context` is 3; it must be a whole number from 512 to 1048576.",
+        '  `sources[1].kind` is "git"; it must be "folder".',
+        '  `sources[1].name` is "A B"; it must be up to 64 of a-z, 0-9, "-" and "_", such as "handbook".',
+        '  `sources[1].visible_to` is an empty list; it must be a list such as ["everyone"].',
+    ]
+    assert "`sources[1].name` is 'a', as is `sources[0].name`" in _complaint(file, source + source)
+
+
+def test_complaints_about_the_environment(file: Path, tmp_path: Path) -> None:
+    key, holder = "PARLEY_LLM_API_KEY", "PARLEY_LLM_API_KEY_FILE"
+    assert "keep one of them" in _complaint(file, "", {key: HUSH, holder: "x"})
+    assert "cannot be read" in _complaint(file, "", {holder: str(tmp_path / "none")})
+    (tmp_path / "empty").write_text("\n")
+    assert "is empty" in _complaint(file, "", {holder: str(tmp_path / "empty")})
+    message = _complaint(file, "", {"PARLEY_DATABASE_URL": f"mysql://a:{HUSH}@h"})
+    assert message.startswith("PARLEY_DATABASE_URL must begin with")
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+keys = st.sampled_from(
+    ["llm", "knowledge", "chat", "sources", "data_dir", "database_url", "model", "name", "path", "x"]
+)
+
+
+@given(
+    st.dictionaries(keys, scalars | st.dictionaries(keys, scalars) | st.lists(st.dictionaries(keys, scalars)))
+)
+def test_any_toml_gives_settings_or_a_sentence(raw: dict[str, object]) -> None:
+    import tomlkit
+
+    text = tomlkit.dumps(_without_none(raw))
+    try:
+        parse_settings(text, file=Path("/nowhere/parley.toml"), environ={})
+    except SettingsError as error:
+        assert str(error).startswith("/nowhere/parley.toml")  # noqa: PT017 - either outcome is right
+
+
+def _without_none(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    clean = {
+        key: _without_none(one) if isinstance(one, dict) else one
+        for key, one in value.items()
+        if one is not None
+    }
+    return {
+        key: [_without_none(item) for item in one] if isinstance(one, list) else one
+        for key, one in clean.items()
+    }
+
+
+@pytest.mark.parametrize("model", ["starter", 'models/"a".gguf', "https://host/v1"])
+def test_first_file_is_valid(file: Path, model: str) -> None:
+    path = 'docs/"a"\\b{c}'
+    settings = _load(file, new_settings_text(name="handbook", path=path, model=model))
+    assert settings.sources[0].path == file.parent / path
+    expected = {"starter": ("starter", None), "https://host/v1": ("starter", model)}
+    assert (settings.llm.model, settings.llm.url) == expected.get(model, (file.parent / model, None))
+    with pytest.raises(SettingsError, match="`sources"):
+        new_settings_text(name="A B", path="docs", model=model)
+
+
+def test_set_key_keeps_the_rest(file: Path) -> None:
+    file.write_text("# mine\n[llm]\nmodel = 'a.gguf'  # the small one\n")
+    file.chmod(0o640)
+    set_key(file, ("llm", "model"), "b.gguf")
+    set_key(file, ("knowledge", "top_k"), 9)
+    set_key(file, ("llm", "threads"), None)
+    text = file.read_text()
+    assert text.startswith('# mine\n[llm]\nmodel = "b.gguf"')
+    assert "# the small one" in text
+    assert load_settings(file, {}).knowledge.top_k == 9
+    assert file.stat().st_mode & 0o777 == 0o640
+    set_key(file, ("knowledge", "top_k"), None)
+    assert "top_k" not in file.read_text()
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_set_key_follows_links(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    real = tmp_path / "real" / "settings.toml"
+    real.write_text("")
+    file.symlink_to(real)
+    set_key(file, ("chat", "assistant_name"), "Polly")
+    assert file.is_symlink()
+    assert load_settings(file, {}).chat.assistant_name == "Polly"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "message"),
+    [
+        ("[llm]\n", ("llm", "context"), 3, "`llm.context` is 3"),
+        ("[llm]\n", ("llm", "modle"), "x", "did you mean `model`?"),
+        ("llm = 3\n", ("llm", "model"), "x", "edit the file by hand"),
+        ("a b\n", ("llm", "model"), "x", "edit the file by hand"),
+    ],
+)
+def test_set_key_refuses(file: Path, text: str, key: tuple[str, ...], value: str | int, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        set_key(file, key, value)
+    assert message in str(caught.value)
+    assert file.read_text() == text
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_set_key_needs_a_file(file: Path) -> None:
+    with pytest.raises(SettingsError, match="parley init"):
+        set_key(file, ("llm", "model"), "x")
