@@ -3,7 +3,7 @@
     GET  /health   200 once answering works (a missing model is no fault: answers are then quotes), else 503
     POST /ask      {"question": …, "thread": …?} → what `parley ask --json` prints; with
                    `Accept: text/event-stream` the pieces as they come, then the whole
-    POST /vote     {"turn_id": …, "score": 1 | -1, "reason": …?}
+    POST /vote     {"turn_id": …, "score": 1 | -1, "reason": …?, "user": …?}; one vote for each `user`
 
 Everyone who may connect sees the sources that are visible to `everyone`, no others. Beyond this machine it wants
 `Authorization: Bearer` with the token of PARLEY_WEB_TOKEN. It does not do TLS: put a proxy in front.
@@ -30,7 +30,7 @@ from bot.app import App
 from bot.errors import SettingsError
 from bot.messages import Final, IncomingMessage, Progress
 from bot.reports import answer_json
-from feedback.errors import UnknownTurnError
+from feedback.errors import FeedbackError, UnknownTurnError
 from feedback.records import Score, Vote
 
 
@@ -103,7 +103,9 @@ class WebAdapter:
             )
         if settings.port is None:
             raise SettingsError("web.port is not set; add `port = 8080` to the [web] section.")
-        config = Config(self.application(), host=settings.host, port=settings.port, log_config=None, lifespan="off")
+        config = Config(
+            self.application(), host=settings.host, port=settings.port, log_config=None, lifespan="off"
+        )
         await _Server(config).serve()
 
     def application(self) -> Starlette:
@@ -118,7 +120,9 @@ class WebAdapter:
 
     async def _health(self, _: Request) -> Response:
         ready = self._app.ready
-        return JSONResponse({"ready": ready, "model": self._app.llm.model_id}, status_code=200 if ready else 503)
+        return JSONResponse(
+            {"ready": ready, "model": self._app.llm.model_id}, status_code=200 if ready else 503
+        )
 
     async def _ask(self, request: Request) -> Response:
         if (refusal := self._refusal(request)) is not None:
@@ -167,6 +171,8 @@ class WebAdapter:
             await asyncio.to_thread(self._app.feedback.save_vote, vote)
         except UnknownTurnError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
+        except FeedbackError as error:
+            return JSONResponse({"error": str(error)}, status_code=503)
         return JSONResponse({"kept": True})
 
     def _refusal(self, request: Request) -> Response | None:

@@ -16,9 +16,7 @@ _NUMBER = (
 )
 _SPAN = r"(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|sekunden?|minuten?|stunden?|tage?n?|wochen?|monate?n?|jahre?n?)"
 
-_QUESTIONS: tuple[tuple[AnswerType, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
+_PATTERNS: tuple[tuple[AnswerType, str], ...] = (
         ("duration", r"\bhow (?:long|soon|fast|quickly|early|late)\b|\bwie (?:lange|schnell)\b|\bnotice period\b"),
         (
             "amount",
@@ -27,13 +25,17 @@ _QUESTIONS: tuple[tuple[AnswerType, re.Pattern[str]], ...] = tuple(
             r"\b(?:limit|price|cost|rate|allowance|budget|bonus|per diem)\b|\bget any of the money\b|\bchip in\b",
         ),
         ("time", r"\bwhen\b|\bwhat time\b|\b(?:what|which) (?:date|day|month|year|week)\b|\bdeadline\b|\bwann\b|\bdue\b|\buntil\b"),
-        ("contact", r"\b(?:e-?mail|phone|telephone|extension|number|hotline|call|contact|reach|ping|address)\b"),
+        (
+            "contact",
+            r"\be-?mail\b|\b(?:tele)?phone number\b|\bextension\b|\bhotline\b|\bcontact\b|\breach (?:out|the|them|him|her)\b|"
+            r"\b(?:who|whom|where|how) (?:do|should|can|must) (?:i|we) (?:call|reach|ping|write|ask|tell)\b",
+        ),
         ("person", r"\bwho\b|\bwhom\b|\bwhose\b|\bwhich (?:team|person|role|manager)\b|\bwer\b|\bwen\b|\bwem\b"),
         ("code", r"\bcommand\b|\bwhat do i (?:type|run|enter)\b|\bhost ?name\b|\bendpoint\b|\bcode\b|\burl\b|\bscript\b"),
         ("place", r"\bwhere\b|\bwo\b|\bwohin\b|\bwhich (?:room|floor|building|office|place|city|channel|folder|system)\b"),
         ("permission", r"^\s*(?:and |but |so )?(?:can|may|could|am i|are we|is it|do i (?:have|need)|must|should|darf|kann|muss)\b|\ballowed\b"),
-    )
 )  # fmt: skip
+_QUESTIONS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS)
 _ANSWERS: dict[AnswerType, re.Pattern[str]] = {
     "amount": re.compile(_NUMBER, re.IGNORECASE),
     "duration": re.compile(rf"{_NUMBER}[^.;|]{{0,30}}\b{_SPAN}\b|\b\d{{1,2}}[:.]\d\d\b", re.IGNORECASE),

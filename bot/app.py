@@ -9,13 +9,14 @@ import getpass
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.assistant import Assistant
 from bot.config import Settings
 from bot.database import migrate, open_database
-from bot.library import Library
 from bot.errors import ModelFileError
+from bot.library import Library
 from bot.llm import models
 from bot.llm.local import Unavailable, connect
 from bot.llm.protocol import LLM
@@ -45,6 +46,7 @@ class App:
             top_k=settings.knowledge.top_k,
             max_tokens=settings.llm.max_tokens,
             temperature=settings.llm.temperature,
+            patience=settings.llm.timeout,
         )
         self._warming: list[asyncio.Task[None]] = []
 
@@ -64,15 +66,13 @@ class App:
     @property
     def ready(self) -> bool:
         """Whether a question would be answered at once; the model may still be starting, or be missing."""
-        return bool(self._warming) and _succeeded(self._warming[0])
+        return self.library.is_loaded
 
     async def reindex(
         self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
     ) -> "SyncReport":
         """Bring the index up to date while answers go on."""
-        return await asyncio.to_thread(
-            self.library.sync, only=only, dry_run=dry_run, on_progress=on_progress
-        )
+        return await asyncio.to_thread(self.library.sync, only=only, dry_run=dry_run, on_progress=on_progress)
 
     async def close(self) -> None:
         for task in self._warming:
@@ -100,8 +100,13 @@ def open_llm(settings: Settings) -> AbstractAsyncContextManager[LLM]:
         context=llm.context,
         threads=llm.threads or 0,
         gpu_layers=llm.gpu_layers,
-        state_file=settings.data_dir / "llama-quirks.json",
+        state_file=quirks_file(settings),
     )
+
+
+def quirks_file(settings: Settings) -> Path:
+    """Where is remembered what llama.cpp cannot do on this machine."""
+    return settings.data_dir / "llama-quirks.json"
 
 
 @asynccontextmanager
@@ -118,10 +123,6 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         app = App(settings, library=Library(settings, engine), llm=llm, feedback=FeedbackStore(engine))
         stack.push_async_callback(app.close)
         yield app
-
-
-def _succeeded(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

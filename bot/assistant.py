@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from bot import quotes, relevance
+from bot import quotes, ranking, relevance
 from bot.errors import ModelError
 from bot.evidence import Evidence, Vocabulary
 from bot.facts import strip_citations
@@ -28,8 +28,10 @@ from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
 from knowledge.documents import Hit
 from knowledge.embedding import Embedder
+from knowledge.lexical import content
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 HISTORY_TURNS = 6
 READ_AT_MOST = 3
@@ -47,6 +49,15 @@ class Search(Protocol):
 
     @property
     def vocabulary(self) -> Vocabulary: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the documents have on a question."""
+
+    evidence: Evidence
+    relevance: float
+    quotes: list[quotes.Quote]
 
 
 @dataclass
@@ -100,6 +111,7 @@ class Assistant:
         top_k: int = 6,
         max_tokens: int = 256,
         temperature: float = 0.0,
+        patience: float = 120.0,
         prompt: Prompt | None = None,
     ) -> None:
         self._search = search
@@ -110,6 +122,7 @@ class Assistant:
         self._top_k = top_k
         self._max_tokens = max_tokens
         self._temperature = temperature
+        self._patience = patience
         self._prompt = prompt or load_prompt()
 
     @asynccontextmanager
@@ -133,21 +146,21 @@ class Assistant:
     async def _events(self, draft: _Draft) -> AsyncGenerator[Event]:
         yield Progress("searching", "Searching the documents")
         history = await self._history(draft.message)
-        evidence = await asyncio.to_thread(self._find, draft.message, history)
+        found = await asyncio.to_thread(self._find, draft.message, history)
+        evidence = found.evidence
         draft.hits, draft.retrieve_ms = evidence.hits, draft.elapsed_ms()
 
-        if relevance.probability(evidence) < relevance.THRESHOLD:
+        if found.relevance < relevance.THRESHOLD:
             yield draft.text(_unknown(evidence.hits))
         else:
             yield Progress("reading", f"Reading {_passages(len(evidence.hits))}")
             async with aclosing(self._written(draft, evidence, history)) as written:
                 async for event in written:
                     yield event
-            chosen = quotes.best_quotes(evidence)
             if draft.mode != "written":
                 draft.mode = "quotes"
-                draft.cited = {quote.statement.n for quote in chosen}
-                yield draft.text(quotes.render(chosen))
+                draft.cited = {quote.statement.n for quote in found.quotes}
+                yield draft.text(quotes.render(found.quotes))
 
         draft.outcome = "answered"
         await self._save(draft)
@@ -156,9 +169,13 @@ class Assistant:
     async def _written(
         self, draft: _Draft, evidence: Evidence, history: Sequence[Exchange]
     ) -> AsyncGenerator[Event]:
-        """Sentences of the model that passed the check; none when it is down or has nothing to say."""
+        """Sentences of the model that passed the check; none when it is down or has nothing to say.
+
+        Waits `patience` seconds for the model in all, its start included.
+        """
+        deadline = time.monotonic() + self._patience
         try:
-            await self._llm.ready()
+            await asyncio.wait_for(self._llm.ready(), self._patience)
             fitted = await fit(
                 self._prompt,
                 draft.message.text,
@@ -173,7 +190,7 @@ class Assistant:
             async with self._llm.stream(
                 fitted.messages, max_tokens=self._max_tokens, temperature=self._temperature
             ) as deltas:
-                async for sentence in sentences(deltas):
+                async for sentence in until(deadline, sentences(deltas)):
                     if is_decline(sentence):
                         break
                     checked = await asyncio.to_thread(grounding.check, sentence)
@@ -183,21 +200,32 @@ class Assistant:
                     draft.mode = "written"
                     draft.cited.update(checked.cited)
                     yield draft.text(checked.text)
+        except TimeoutError:
+            draft.note = f"The model took longer than {self._patience:.0f} s (llm.timeout)."
         except ModelError as error:
-            log.warning("turn %s is answered without the model: %s", draft.id, error)
             draft.note = str(error)
+        if draft.note:
+            log.warning("turn %s has to do without the model: %s", draft.id, draft.note)
 
-    def _find(self, message: IncomingMessage, history: Sequence[Exchange]) -> Evidence:
+    def _find(self, message: IncomingMessage, history: Sequence[Exchange]) -> _Found:
         """Search and cut into statements: blocking work, for a thread."""
         vocabulary = self._search.vocabulary
         query = search_query(
             message.text,
             earlier=[exchange.question for exchange in history],
-            analyse=vocabulary.analyse,
+            analyse=lambda text: vocabulary.analyse(content(text)),
         )
         sources = visible_sources(self._visible_to, message.principals)
         hits = self._search.search(query, sources=sources, top_k=self._top_k)
-        return Evidence(query, hits, embedder=self._search.embedder, vocabulary=vocabulary)
+        evidence = Evidence(
+            query, hits, embedder=self._search.embedder, vocabulary=vocabulary, asked=message.text
+        )
+        scores = ranking.scores(ranking.feature_matrix(evidence))
+        return _Found(
+            evidence,
+            relevance=relevance.probability(evidence, scores),
+            quotes=quotes.best_quotes(evidence, scores),
+        )
 
     async def _history(self, message: IncomingMessage) -> list[Exchange]:
         turns = await asyncio.to_thread(
@@ -241,15 +269,24 @@ class Assistant:
             turn_id=draft.id,
             mode=draft.mode,
             answer=draft.answer,
-            sources=tuple(
-                _record(n, hit) for n, hit in enumerate(draft.hits, start=1) if n in draft.cited
-            ),
+            sources=tuple(_record(n, hit) for n, hit in enumerate(draft.hits, start=1) if n in draft.cited),
             model_id=self._llm.model_id if draft.mode == "written" else "",
             retrieve_ms=draft.retrieve_ms,
             first_text_ms=draft.first_text_ms,
             total_ms=draft.total_ms,
             note=draft.note,
         )
+
+
+async def until(deadline: float, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """The items that come before `deadline` (of `time.monotonic`); raises TimeoutError after it."""
+    async with aclosing(items):
+        while True:
+            try:
+                item = await asyncio.wait_for(anext(items), deadline - time.monotonic())
+            except StopAsyncIteration:
+                return
+            yield item
 
 
 def _record(n: int, hit: Hit) -> SourceRecord:

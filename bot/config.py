@@ -13,9 +13,18 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from bot.config_errors import explain
 from bot.config_file import new_settings_text, set_key
@@ -58,6 +67,14 @@ def _path(value: object, info: ValidationInfo) -> object:
 
 def _model(value: object, info: ValidationInfo) -> object:
     return value if value == STARTER else _path(value, info)
+
+
+def _embedding_model(value: object, info: ValidationInfo) -> object:
+    """A folder beside the file becomes a path; anything else is a model's name."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return value
+    folder = Path(info.context["folder"]) / Path(value).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else value
 
 
 def _url(value: object) -> object:
@@ -111,7 +128,7 @@ class LLMSettings(_Section):
     """Tokens of the answer."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     threads: int | None = Field(default=None, ge=1, le=1024)
-    """None: as many as the machine has cores."""
+    """None: the physical cores that this process may use."""
     gpu_layers: int = Field(default=-1, ge=-1, le=1000)
     """-1: all of them when there is a GPU."""
     timeout: float = Field(default=120.0, ge=1, le=3600)
@@ -119,11 +136,17 @@ class LLMSettings(_Section):
     api_key: SecretStr | None = Field(default=None, exclude=True)
     """From the environment only."""
 
+    @model_validator(mode="after")
+    def _leave_room_for_the_question(self) -> Self:
+        if self.max_tokens > self.context // 2:
+            raise ValueError("max_tokens at most half of context, or there is no room for passages")
+        return self
+
 
 class KnowledgeSettings(_Section):
     """`[knowledge]`: how documents are cut, embedded and found."""
 
-    embedding_model: Text | None = None
+    embedding_model: Annotated[Text, BeforeValidator(_embedding_model)] | None = None
     """A folder with a sentence-transformers model, or a model's name on the hub. None: the one that comes as a
     package."""
     top_k: int = Field(default=6, ge=1, le=50)

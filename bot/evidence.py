@@ -13,25 +13,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bot.facts import fold
 from knowledge.documents import Hit
 from knowledge.embedding import Embedder
+from knowledge.lexical import content
 from knowledge.passages import Unit, units
 
 Vectors = npt.NDArray[np.float32]
 """Shape (n, d), rows of length 1."""
-
-# Words a question is built with rather than about; they say nothing on what is asked.
-QUESTION_WORDS = frozenset(
-    """
-    a about am an and any are as at be been but by can could did do does doing done find for from get give go got
-    had has have he her hi hello hey him his how i if in into is it its just know let like many may me mean might
-    much must my need no not of on or our out over please she should so some someone something tell than thank
-    thanks that the their them then there these they thing things this those to too up us use used want was we
-    were what whats what's when where which who whom whose why will with work works would you your
-    der die das ein eine ich wir ist sind wie was wo wann wer welche welcher kann muss für und oder den dem zu im in
-    """.split()
-)
 
 
 class Vocabulary(Protocol):
@@ -72,8 +60,7 @@ class QuestionTerms:
     @classmethod
     def of(cls, question: str, *, vocabulary: Vocabulary) -> "QuestionTerms":
         """BM25's idf, ln(1 + (N - n + 0.5) / (n + 0.5)) (Robertson & Zaragoza 2009, eq. 3.11, kept positive)."""
-        content = " ".join(word for word in fold(question).split() if word.strip("?!.,:;") not in QUESTION_WORDS)
-        stems = list(dict.fromkeys(vocabulary.analyse(content)))
+        stems = list(dict.fromkeys(vocabulary.analyse(content(question))))
         frequency = vocabulary.document_frequency(stems)
         total = vocabulary.document_count
         return cls({
@@ -90,9 +77,22 @@ class QuestionTerms:
 class Evidence:
     """What was found for a question."""
 
-    def __init__(self, question: str, hits: Sequence[Hit], *, embedder: Embedder, vocabulary: Vocabulary) -> None:
-        """Embeds every statement of the hits once: blocking work, for a thread."""
+    def __init__(
+        self,
+        question: str,
+        hits: Sequence[Hit],
+        *,
+        embedder: Embedder,
+        vocabulary: Vocabulary,
+        asked: str = "",
+    ) -> None:
+        """Embeds every statement of the hits once: blocking work, for a thread.
+
+        `question` is what was searched for; `asked`, when it differs, is the person's own words without those of
+        the thread.
+        """
         self.question = question
+        self.asked = asked or question
         self.hits = tuple(hits)
         self.statements = tuple(
             Statement(n, unit, f"{hit.chunk.context} › {unit.heading}" if unit.heading else hit.chunk.context)
@@ -125,6 +125,12 @@ class Evidence:
     def coverages(self) -> npt.NDArray[np.float32]:
         """Share of the question's weight that each statement in context covers, shape (m,)."""
         return np.array([self.terms.coverage(stems) for stems in self.stems], dtype=np.float32)
+
+    @cached_property
+    def bare_coverages(self) -> npt.NDArray[np.float32]:
+        """Share of the question's weight that each statement covers without its headings, shape (m,)."""
+        stems = (frozenset(self.analyse(s.unit.contextual_text)) for s in self.statements)
+        return np.array([self.terms.coverage(each) for each in stems], dtype=np.float32)
 
     @cached_property
     def bare_vectors(self) -> Vectors:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
 ).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TENS = ("twenty thirty forty fifty sixty seventy eighty ninety").split()
 _OTHER = {
     "hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000", "dozen": "12",
     "half": "0.5", "quarter": "0.25", "double": "2", "twice": "2", "triple": "3", "thrice": "3",
@@ -34,26 +34,27 @@ _COUNTED_ONE = re.compile(
 )
 
 _MONTHS = (
-    "january february march april may june july august september october november december "
-    "jan feb mar apr jun jul aug sep sept oct nov dec"
+    "january february march april may june july august september october november december jan feb mar "
+    "apr jun jul aug sep sept oct nov dec"
 ).split()
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun".split()
+_DAYS = ("monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun").split()
 # Lower-case "may", "march", "sun" and "sat" are ordinary words.
 CALENDAR = frozenset(_MONTHS + _DAYS) - {"may", "march", "mar", "jan", "dec", "sun", "sat", "wed", "mon"}
 
 # Words that begin sentences without naming anything. Any other capitalised word is taken for a name.
 STARTERS = frozenset(
     """
-    a about according accordingly additionally after afterwards all also although always an and any anyone anything
-    are as ask at based be because before below between both but by can check contact consider currently
-    did do does during each either employees ensure every everyone everything except finally first follow for
-    from furthermore generally get give had has have he hence her here his how however i if in including instead
-    is it its just keep let like make many may more moreover most must my need neither never next no nobody none
-    nor not note nothing of on once only open or other otherwise our over people per please prior provided rather
-    remember see select send several she should similarly since so some someone specifically such sure take than
-    thank that the their them then there therefore these they this those though through thus to typically under
-    unless until up upon use using usually was we were what when whenever where whereas whether which while who
-    whoever whom whose why will with within without would yes you your yours
+    a about according accordingly additionally after afterwards all also although always an and any
+    anyone anything are as ask at based be because before below between both but by can check contact
+    consider currently did do does during each either employees ensure every everyone everything except
+    finally first follow for from furthermore generally get give had has have he hence her here his how
+    however i if in including instead is it its just keep let like make many may more moreover most must
+    my need neither never next no nobody none nor not note nothing of on once only open or other
+    otherwise our over people per please prior provided rather remember see select send several she
+    should similarly since so some someone specifically such sure take than thank that the their them
+    then there therefore these they this those though through thus to typically under unless until up
+    upon use using usually was we were what when whenever where whereas whether which while who whoever
+    whom whose why will with within without would yes you your yours
     """.split()
 )
 
@@ -155,7 +156,7 @@ def _names(text: str) -> Iterator[str]:
 
 
 def _starts_a_sentence(word: str) -> bool:
-    return word in STARTERS or word in NUMBER_WORDS or word.split("'")[0] in STARTERS
+    return word in STARTERS or word in NUMBER_WORDS or word.split("'", maxsplit=1)[0] in STARTERS
 
 
 def _digit_numbers(folded: str) -> Iterator[str]:

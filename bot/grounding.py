@@ -3,7 +3,8 @@
 The stream is cut into sentences. As each one completes, it is released with a citation when
 
 * every number, date, amount, address, piece of code and proper name in it stands in the passages (numbers in a
-  statement that is about the same thing), or in the question where the question's own words are no claim;
+  statement that is about the same thing, and in a table in a row that is named), or in the question where the
+  question's own words are no claim;
 * its meaning is close to a statement of the passages, and most of its words are theirs or the question's;
 * it does not deny what that statement affirms, or the other way round.
 
@@ -13,16 +14,18 @@ belong to the shipped one; other models are close enough that the facts decide.
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from bot.evidence import QUESTION_WORDS, Evidence
+from bot.evidence import Evidence
 from bot.facts import STARTERS, citations, facts, fold, numbers, strip_citations, words
 from bot.llm.protocol import Delta
+from knowledge.lexical import QUESTION_WORDS
 from knowledge.passages import split_sentences
 
 CLOSE = 0.5
@@ -107,7 +110,10 @@ class Grounding:
         if not self._evidence.statements:
             return np.zeros(0, dtype=np.float32)
         vector = self._evidence.embed([bare])[0]
-        return np.maximum(self._evidence.bare_vectors @ vector, self._evidence.vectors @ vector)
+        found: npt.NDArray[np.float32] = np.maximum(
+            self._evidence.bare_vectors @ vector, self._evidence.vectors @ vector
+        )
+        return found
 
     def _supporting_statements(
         self, bare: str, similarities: npt.NDArray[np.float32], best: int
@@ -115,14 +121,15 @@ class Grounding:
         """The best statement and those that lend the sentence its numbers, or why one number has none."""
         wanted = facts(bare).numbers
         floor = max(NUMBER_CLOSE, float(similarities[best]) - NUMBER_MARGIN)
+        about = set(self._evidence.analyse(bare)) | self._question_stems
         supporting = [best]
-        found = wanted & self._statement_numbers[best]
+        found: frozenset[str] = frozenset()
         for index in np.argsort(-similarities, kind="stable"):
             if found == wanted or similarities[index] < floor:
                 break
             lent = (wanted - found) & self._statement_numbers[index]
-            if lent:
-                supporting.append(int(index))
+            if lent and self._is_about(int(index), about):
+                supporting += [int(index)] if int(index) != best else []
                 found |= lent
         missing = wanted - found
         # A figure of the question may be repeated beside one of the documents ("200 is over the limit of 140"),
@@ -130,6 +137,14 @@ class Grounding:
         if missing and not (found and missing <= self._question_numbers):
             return [], f"not in a passage about this: {', '.join(sorted(missing))}"
         return supporting, ""
+
+    def _is_about(self, index: int, stems: AbstractSet[str]) -> bool:
+        """Whether a table row is one that the sentence or the question names: Munich's limit is not Vienna's."""
+        unit = self._evidence.statements[index].unit
+        if unit.kind != "row" or not unit.cells:
+            return True
+        label = set(self._evidence.analyse(unit.cells[0]))
+        return not label or bool(label & stems)
 
     def _passages(
         self, supporting: Sequence[int], *, cited: Sequence[int], similarities: npt.NDArray[np.float32]
@@ -162,7 +177,11 @@ class Grounding:
             return "it says nothing of its own"
         known = self._question_stems.union(*(self._evidence.passage_stems[n - 1] for n in passages))
         share = len(stems & known) / len(stems)
-        return "" if share >= SHARED_WORDS else "too many of its words are neither the passage's nor the question's"
+        return (
+            ""
+            if share >= SHARED_WORDS
+            else "too many of its words are neither the passage's nor the question's"
+        )
 
     def _contradicts(self, bare: str, best: int) -> bool:
         statement = self._evidence.statements[best].unit.contextual_text
@@ -188,7 +207,7 @@ def _with_citations(sentence: str, passages: Sequence[int]) -> str:
     return body + " " + "".join(f"[{n}]" for n in passages) + tail
 
 
-async def sentences(deltas: AsyncIterator[Delta]) -> AsyncIterator[str]:
+async def sentences(deltas: AsyncIterator[Delta]) -> AsyncGenerator[str]:
     """The stream in sentences, white space kept; the last one may be cut short by the token limit and is then
     left out, because half a sentence can say the opposite of the whole."""
     held = ""

@@ -1,6 +1,7 @@
 """Work that is due by the clock while Parley serves: reading the sources again."""
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from knowledge.errors import IndexBusyError, KnowledgeError
@@ -21,7 +22,14 @@ def scheduler(app: "App") -> "AsyncIOScheduler":
     minutes = app.settings.knowledge.refresh_minutes
     if minutes:
         made.add_job(
-            refresh, "interval", minutes=minutes, args=[app], id="refresh", max_instances=1, coalesce=True
+            refresh,
+            "interval",
+            minutes=minutes,
+            next_run_time=datetime.now(UTC),  # what changed while nothing ran is read at once
+            args=[app],
+            id="refresh",
+            max_instances=1,
+            coalesce=True,
         )
     return made
 

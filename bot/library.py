@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -47,6 +46,8 @@ class Library:
         self._engine = engine
         self._lock = threading.Lock()
         self._built: _Parts | None = None
+        self.is_loaded = False
+        """Whether a search has worked, or would work without loading anything first."""
         self.sources = [_source(source) for source in settings.sources]
         self.visible_to = {source.name: source.visible_to for source in self.sources}
 
@@ -82,10 +83,13 @@ class Library:
         """Load the embedding model and open the index now, so that the first question does not wait for it."""
         self.embedder.embed_queries(["warm up"])
         self.retriever.prepare()
+        self.is_loaded = True
 
     def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]:
         """The best passages of those sources; raises `KnowledgeError`."""
-        return self.retriever.search(query, sources=sources, top_k=top_k)
+        hits = self.retriever.search(query, sources=sources, top_k=top_k)
+        self.is_loaded = True
+        return hits
 
     def sync(
         self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
@@ -112,10 +116,7 @@ class Library:
         from knowledge.store import ChromaStore
 
         settings = self.settings
-        model = settings.knowledge.embedding_model
-        if model and (folder := settings.file.parent / Path(model).expanduser()).is_dir():
-            model = str(folder)
-        embedder = SentenceTransformerEmbedder(model)
+        embedder = SentenceTransformerEmbedder(settings.knowledge.embedding_model)
         store = ChromaStore(settings.data_dir / "chroma")
         chunks = ChunkSettings(capacity=settings.knowledge.chunk_tokens)
         lock = settings.data_dir / "index.lock"

@@ -12,7 +12,7 @@ class IncomingMessage:
 
     platform: str
     event_id: str
-    """The platform's own id of the event; (platform, event_id) is unique."""
+    """The platform's own id of the event."""
     conversation_id: str
     """The channel, direct message or terminal session."""
     thread_id: str

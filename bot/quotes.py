@@ -11,11 +11,9 @@ import numpy.typing as npt
 
 from bot.evidence import Evidence, Statement
 
-COVERAGE_WEIGHT = 0.5
-"""Weight of shared words against meaning (cosine) in a statement's score."""
-MARGIN = 0.12
-"""A further statement is quoted when its score is at most this far below the best."""
 MOST = 3
+MARGIN = 4.0
+"""A further statement is quoted when its score is at most this far below the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +26,24 @@ class Quote:
     def markdown(self) -> str:
         """The words as they stand in the document, as a block quote with the passage's number."""
         lines = self.statement.unit.display.strip().splitlines()
-        return "\n".join(f"> {line}" for line in lines) + f"\n> [{self.statement.n}]"
+        return "\n".join(f"> {line}" for line in lines) + f"\n>\n> [{self.statement.n}]"
 
 
-def scores(evidence: Evidence) -> npt.NDArray[np.float32]:
-    """How well each statement answers the question, shape (m,); higher is better."""
-    return evidence.similarities + np.float32(COVERAGE_WEIGHT) * evidence.coverages
-
-
-def best_quotes(evidence: Evidence, *, most: int = MOST) -> list[Quote]:
-    """The best one to `most` statements, best first; the same words are never quoted twice."""
-    values = scores(evidence)
+def best_quotes(
+    evidence: Evidence, scores: npt.NDArray[np.float64], *, most: int = MOST, margin: float = MARGIN
+) -> list[Quote]:
+    """The best one to `most` statements by `scores`, best first; the same words are never quoted twice."""
     chosen: list[Quote] = []
-    for index in np.argsort(-values, kind="stable"):
-        statement = evidence.statements[index]
-        if chosen and values[index] < chosen[0].score - MARGIN:
+    seen: set[str] = set()
+    for index in np.argsort(-scores, kind="stable"):
+        statement, score = evidence.statements[index], float(scores[index])
+        if chosen and score < chosen[0].score - margin:
             break
-        if any(statement.unit.text.strip() == quote.statement.unit.text.strip() for quote in chosen):
+        words = " ".join(statement.unit.display.split())
+        if words in seen:
             continue
-        chosen.append(Quote(statement, float(values[index])))
+        seen.add(words)
+        chosen.append(Quote(statement, score))
         if len(chosen) == most:
             break
     return chosen

@@ -1,11 +1,16 @@
-"""How likely it is that the passages answer the question at all: the ground for "I don't know".
+"""How likely it is that the evidence answers the question at all: the ground for "I don't know".
 
-A logistic model of a few features that need no knowledge of the documents' subject. The weights are fitted by
-`benchmarks/fit_relevance.py`; both modes of answering use the one threshold, so that they abstain alike.
+Logistic regression on two features of the best-ranked statements, fitted by `benchmarks/fit_ranking.py`. Both
+ways of answering use the one threshold, so that they abstain alike. An embedding model and word statistics cannot
+tell a question that is close to the documents from one that they answer, so this is wrong now and then in both
+directions; the figures are in the README.
 """
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from bot.evidence import Evidence
 
@@ -13,44 +18,26 @@ THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """What the estimate is made from; every value between about 0 and 1, higher for more relevant passages."""
-
-    similarity: float
-    """Cosine of the question and the best statement under its headings."""
-    passage_similarity: float
-    """Cosine of the question and the best passage."""
-    coverage: float
-    """Share of the question's weight covered by the best passage."""
-    statement_coverage: float
-    """Share of the question's weight covered by the best statement under its headings."""
-
-
-@dataclass(frozen=True, slots=True)
 class Weights:
-    """Logistic regression: bias and one weight for each feature, in the order of `Features`."""
+    """Of the logistic model."""
 
     bias: float
-    features: tuple[float, ...]
+    score: float
+    """Of the best statement's rank score, see `bot.ranking`."""
+    similarity: float
+    """Of the highest cosine of the question and a statement under its headings."""
 
 
-WEIGHTS = Weights(bias=-6.0, features=(4.0, 4.0, 2.0, 2.0))
+WEIGHTS = Weights(bias=-6.4, score=0.76, similarity=0.57)
 
 
-def features(evidence: Evidence) -> Features:
-    """The features of what was found; all zero when nothing was."""
-    if not evidence.statements:
-        return Features(0.0, 0.0, 0.0, 0.0)
-    return Features(
-        similarity=float(evidence.similarities.max()),
-        passage_similarity=max(hit.similarity for hit in evidence.hits),
-        coverage=max(evidence.terms.coverage(stems) for stems in evidence.passage_stems),
-        statement_coverage=float(evidence.coverages.max()),
-    )
+def probability(evidence: Evidence, scores: npt.NDArray[np.float64], *, weights: Weights = WEIGHTS) -> float:
+    """Estimated probability that the evidence answers the question, 0 to 1.
 
-
-def probability(evidence: Evidence, *, weights: Weights = WEIGHTS) -> float:
-    """Estimated probability that the evidence answers the question, 0 to 1."""
-    values = astuple(features(evidence))
-    z = weights.bias + sum(w * x for w, x in zip(weights.features, values, strict=True))
+    `scores` are those of `bot.ranking.scores`, one for each statement.
+    """
+    if not len(scores):
+        return 0.0
+    z = weights.bias + weights.score * float(scores.max())
+    z += weights.similarity * float(evidence.similarities.max())
     return 1 / (1 + math.exp(-z))

@@ -10,8 +10,6 @@ in languages other than English; and whether a supported number is said of the r
 1250. In languages that capitalise every noun, every noun counts as a name.
 """
 
-# ruff: noqa: SIM905 - lists of words read better as text
-
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence

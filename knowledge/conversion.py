@@ -10,6 +10,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -48,7 +49,8 @@ def limit_memory(max_bytes: int) -> None:
     """Initialise a worker: an exploding document ends in a MemoryError, not in a machine out of memory."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:

@@ -96,12 +96,15 @@ class Index:
         *,
         only: str | None = None,
         dry_run: bool = False,
+        retry_failed: bool = False,
         on_progress: ProgressCallback | None = None,
     ) -> SyncReport:
         """Bring the index up to date with `sources`, which are all that are configured.
 
         `only` limits the work to one of them, unless a new generation has to be built. With `dry_run` nothing
-        is written and no file is parsed: the report says what would happen.
+        is written and no file is parsed: the report says what would happen. Files that failed before are
+        tried again only when they have changed, or with `retry_failed`. Vectors that the store has lost are
+        made anew.
 
         Raises:
             IndexBusyError: another process is indexing.
@@ -113,13 +116,13 @@ class Index:
         progress = on_progress or (lambda _: None)
         with self._loader() as loader:
             if dry_run:
-                plan = self._plan(sources, only, loader, progress)
+                plan = self._plan(sources, only, loader, progress, retry_failed=retry_failed)
                 plan.report.dry_run = True
                 for item in plan.to_load:
                     plan.source_report(item.source).count(item.outcome)
             else:
                 with self._exclusive():
-                    plan = self._plan(sources, only, loader, progress)
+                    plan = self._plan(sources, only, loader, progress, retry_failed=retry_failed)
                     self._carry_out(plan, loader, progress)
         counts = self._manifest.live_counts()
         for report in plan.report.sources:
@@ -128,7 +131,13 @@ class Index:
         return plan.report
 
     def _plan(
-        self, sources: Sequence[Source], only: str | None, loader: Loader, progress: ProgressCallback
+        self,
+        sources: Sequence[Source],
+        only: str | None,
+        loader: Loader,
+        progress: ProgressCallback,
+        *,
+        retry_failed: bool,
     ) -> Plan:
         return make_plan(
             sources,
@@ -137,15 +146,18 @@ class Index:
             embedder=self._embedder.fingerprint,
             manifest=self._manifest,
             read=loader.read,
+            retry_failed=retry_failed,
             progress=progress,
         )
 
     def _carry_out(self, plan: Plan, loader: Loader, progress: ProgressCallback) -> None:
-        has_dead = any(not version.live for version in plan.versions.values())
-        if not (plan.changes_anything or has_dead or plan.state.unfinished):
-            return
         self._store.refresh()
+        has_dead = any(not version.live for version in plan.versions.values())
+        lost = self._lost_vectors(plan)
+        if not (plan.changes_anything or has_dead or plan.state.unfinished or lost):
+            return
         self._manifest.begin()
+        self._restore(plan, lost)
         self._add(plan, loader, progress)
         if plan.changes_anything:
             self._manifest.publish(plan.publication)
@@ -170,6 +182,26 @@ class Index:
                 self._stage(plan, batch, tick)
                 batch = []
             plan.source_report(item.source).seconds += time.monotonic() - started
+
+    def _lost_vectors(self, plan: Plan) -> dict[str, set[str]]:
+        """By collection the live chunks without vectors: somebody deleted or replaced the store."""
+        if plan.state.generation != plan.generation:
+            return {}
+        lost: dict[str, set[str]] = {}
+        for source, (_, chunks) in self._manifest.live_counts().items():
+            name = collection_name(plan.generation, source)
+            if self._store.count(name) < chunks:
+                lost[name] = self._manifest.live_ids(source) - self._store.ids(name)
+        return lost
+
+    def _restore(self, plan: Plan, lost: dict[str, set[str]]) -> None:
+        for name, missing in lost.items():
+            ids = sorted(missing)
+            for start in range(0, len(ids), _BATCH_CHUNKS):
+                chunks = list(self._manifest.find_live(ids[start : start + _BATCH_CHUNKS]).values())
+                vectors = self._embedder.embed_documents([chunk.contextual_text for chunk in chunks])
+                self._store.add(name, [chunk.id for chunk in chunks], vectors)
+                plan.report.embedded += len(chunks)
 
     def _load(self, plan: Plan, item: ToLoad, loader: Loader, chunker: Chunker) -> _Loaded | None:
         """A document cut into passages; None when the file failed or turned out to be known."""

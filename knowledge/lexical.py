@@ -4,6 +4,7 @@ Rebuilt when the manifest's revision changes; 20,000 chunks take about a second.
 query syntax: it is analysed like the text, and its terms are looked up.
 """
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,6 +18,30 @@ _BOOSTS = {"title": 2.0, "heading": 1.5, "text": 1.0}
 _LONGEST_TERM = 60
 _ANALYSER = "parley"
 _MAX_QUERY_TERMS = 64
+
+
+# Words a question is built with rather than about; they say nothing on what is asked.
+QUESTION_WORDS = frozenset(
+    """
+    a about am an and any are as at be been but by can could did do does doing done find for from get
+    give go got had has have he her hi hello hey him his how i if in into is it its just know let like
+    many may me mean might much must my need no not of on or our out over please she should so some
+    someone something tell than thank thanks that the their them then there these they thing things this
+    those to too up us use used want was we were what whats what's when where which who whom whose why
+    will with work works would you your der die das ein eine ich wir ist sind wie was wo wann wer welche
+    welcher kann muss für und oder den dem zu im in
+    """.split()
+)
+
+
+def content(text: str) -> str:
+    """The text without the words that questions are built with; all of it when nothing else is left."""
+    words = [
+        word
+        for word in re.findall(r"[^\s]+", text)
+        if word.casefold().strip("?!.,:;\"'()") not in QUESTION_WORDS
+    ]
+    return " ".join(words) or text
 
 
 @dataclass(frozen=True)
@@ -75,7 +100,7 @@ class Lexical:
     def search(self, query: str, *, sources: AbstractSet[str], k: int) -> list[tuple[str, float]]:
         """The `k` best chunk ids of these sources with their BM25 score, best first."""
         built = self._built
-        terms = list(dict.fromkeys(self.analyse(query)))[:_MAX_QUERY_TERMS]
+        terms = list(dict.fromkeys(self.analyse(content(query))))[:_MAX_QUERY_TERMS]
         if built is None or not terms or not sources or k < 1:
             return []
         from tantivy import Occur, Query

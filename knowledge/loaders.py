@@ -8,7 +8,6 @@ Every failure is a `LoadError` that names the file and the way out.
 import csv
 import hashlib
 import io
-import os
 import re
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
@@ -43,14 +42,13 @@ def document_id(source: str, path: str) -> str:
 
 @dataclass
 class Loader:
-    """Reads files; a context manager, because it may own worker processes."""
+    """Reads files; a context manager, because it may own a worker process. For one thread."""
 
     timeout_s: float = 60.0
     """Per file, for parsers."""
     max_bytes: int = 50_000_000
     max_worker_bytes: int = 8 * 2**30
     """Address space of a worker."""
-    workers: int = 1
     _pool: Any = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
@@ -72,7 +70,7 @@ class Loader:
                 megabytes, limit = size / 1e6, self.max_bytes / 1e6
                 raise LoadError(
                     f"{file.path}: the file has {megabytes:.0f} MB, the limit is {limit:.0f} MB; "
-                    f"split it, exclude it or raise the limit"
+                    f"split it or exclude it"
                 )
             data = file.local.read_bytes()
         except OSError as error:
@@ -97,14 +95,14 @@ class Loader:
             elif suffix == ".csv":
                 text = _csv_table(file, text)
             converted = Converted(text)
-        text = converted.text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+        text = _storable(converted.text).replace("\r\n", "\n").replace("\r", "\n")
         if not text.strip():
             raise LoadError(f"{file.path}: the file holds no text; fill or exclude it")
         title = metadata.get("title") or first_heading(text) or converted.title or readable_stem(file.path)
         return Document(
             id=document_id(source, file.path),
             source=source,
-            title=" ".join(title.split())[:300],
+            title=" ".join(_storable(title).split())[:300],
             uri=file.uri,
             text=text,
             metadata=metadata,
@@ -145,7 +143,7 @@ class Loader:
             from pebble import ProcessPool
 
             self._pool = ProcessPool(
-                max_workers=max(1, min(self.workers, os.cpu_count() or 1)),
+                max_workers=1,
                 initializer=limit_memory,
                 initargs=(self.max_worker_bytes,),
                 context=multiprocessing.get_context("spawn"),
@@ -181,12 +179,17 @@ def readable_stem(path: str) -> str:
     return words[:1].upper() + words[1:] if words else path
 
 
+def _storable(text: str) -> str:
+    """Without NUL, which PostgreSQL refuses, and without lone surrogates, which UTF-8 cannot express."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 def _scalar(value: object) -> str:
     if value is None or isinstance(value, dict):
         return ""
     if isinstance(value, list):
         return ", ".join(str(item) for item in value if isinstance(item, str | int | float))
-    return str(value)
+    return _storable(str(value))
 
 
 def _decode(file: SourceFile, data: bytes) -> str:
@@ -212,11 +215,10 @@ def _checked(file: SourceFile, text: str) -> str:
 
 
 def _csv_table(file: SourceFile, text: str) -> str:
+    # The header decides: csv.Sniffer guesses from all lines and is often wrong.
+    header = text.lstrip("\n").partition("\n")[0]
+    delimiter = max(",;\t|", key=header.count)
     try:
-        dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    try:
-        return markdown_table([row for row in csv.reader(io.StringIO(text), dialect) if any(row)])
+        return markdown_table([row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)])
     except csv.Error as error:
         raise LoadError(f"{file.path}: the file is no valid CSV ({error}); repair or exclude it") from error

@@ -8,12 +8,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _EXPLICIT_ID = re.compile(r"\s*\{:?\s*#([^\s}]+)[^}]*\}\s*$")
-_INLINE_MARKUP = re.compile(
-    r"!\[(?P<image>[^\]]*)\]\([^)]*\)|\[(?P<link>[^\]]+)\](?:\([^)]*\)|\[[^\]]*\])|<(?P<url>https?://[^>]+)>"
-    r"|</?[a-zA-Z][^>]*>|(?P<ticks>`+)(?P<code>.+?)(?P=ticks)|(?<!\w)(?P<mark>\*{1,3}|_{1,3}|~~)(?=\S)(?P<em>.+?)"
-    r"(?<=\S)(?P=mark)(?!\w)",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +38,11 @@ class Block:
 def _block_parser() -> MarkdownIt:
     # Inline parsing costs three quarters of the time and blocks need none of it.
     return MarkdownIt("commonmark").enable("table").disable("inline")
+
+
+@cache
+def _inline_parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable("strikethrough")
 
 
 def parse(text: str) -> list[Token]:
@@ -86,21 +85,18 @@ def outline(text: str) -> tuple[list[Heading], list[Block]]:
 
 def plain_text(markdown: str) -> str:
     """Without emphasis, links, code ticks, HTML tags and entities: for comparing, not for showing."""
-    from html import unescape
-
-    previous = None
-    text = markdown
-    while previous != text:
-        previous = text
-        text = _INLINE_MARKUP.sub(_inner, text)
-    return " ".join(unescape(re.sub(r"\\([\\`*_{}\[\]()#+\-.!|~])", r"\1", text)).split())
+    (token,) = _inline_parser().parseInline(markdown)
+    return " ".join("".join(map(_shown, token.children or ())).split())
 
 
-def _inner(match: re.Match[str]) -> str:
-    for group in ("image", "link", "url", "code", "em"):
-        if match[group] is not None:
-            return match[group]
-    return ""
+def _shown(token: Token) -> str:
+    match token.type:
+        case "softbreak" | "hardbreak":
+            return " "
+        case "html_inline":
+            return " " if token.content.startswith("<br") else ""
+        case _:  # text, code, and images, whose content is the alternative text
+            return token.content
 
 
 _KINDS = {

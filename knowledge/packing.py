@@ -18,6 +18,7 @@ _TABLE_HEADER_LINES = 2
 _RESERVE_STEP = 25
 _INVISIBLE = re.compile(r"\s*(?:(?:<!--.*?-->|\{%.*?%\}|\{:.*?\})\s*)+", re.DOTALL)
 """HTML comments, Liquid tags and Kramdown attributes (Jekyll sites)."""
+_BLANK_START = re.compile(r"\A(?:[ \t]*\n)+")
 _FENCE = re.compile(r"(\s*)(`{3,}|~{3,})")
 
 
@@ -71,7 +72,7 @@ class Packer:
             inner = [block.start for block in own[1:]]
             kinds = [block.kind for block in own] or ["paragraph"]
             for first, last, kind in zip([start, *inner], [*inner, end], kinds, strict=True):
-                text = "\n".join(lines[first:last]) + "\n"
+                text = _BLANK_START.sub("", "\n".join(lines[first:last]) + "\n")
                 if text.strip() and not (kind in {"html", "paragraph"} and _INVISIBLE.fullmatch(text)):
                     found.append((index, first, kind, text))
         counts = self.count([text for *_, text in found])
@@ -180,7 +181,7 @@ class Packer:
                 shown = opening if start == 0 else repeated
                 text = "\n".join([*shown, *body[start:end], *([closing] if closing else [])])
                 yield Piece(text + "\n\n", used, piece.line + start, piece.kind, seams=end - start)
-                start = end
+                start, room = end, self._capacity
             elif counts[start] + frame <= self._capacity:
                 room = self._capacity  # this line needs the room kept for an introduction
             else:

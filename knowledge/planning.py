@@ -99,6 +99,7 @@ class Plan:
     old_failures: dict[str, Failure]
     publication: Publication
     report: SyncReport
+    retry_failed: bool
     to_load: list[ToLoad] = field(default_factory=list)
 
     def source_report(self, name: str) -> SourceReport:
@@ -148,6 +149,7 @@ def make_plan(
     embedder: str,
     manifest: Manifest,
     read: Callable[[SourceFile], bytes],
+    retry_failed: bool,
     progress: ProgressCallback,
 ) -> Plan:
     """Compare the sources with the manifest; reads every file once, parses and writes nothing.
@@ -171,6 +173,7 @@ def make_plan(
         old_failures=manifest.failures(),
         publication=Publication(generation=generation, embedder=embedder),
         report=SyncReport(rebuilt=state.generation not in {"", generation}),
+        retry_failed=retry_failed,
     )
     everything = only is None or plan.report.rebuilt
     live = plan.live()
@@ -241,7 +244,15 @@ def _plan_file(
         if known.uri != file.uri:
             plan.publication.uris[known.version] = file.uri
         plan.source_report(source).count(outcome)
-    elif failure and failure.content_hash == content_hash and failure.loader_version == LOADER_VERSION:
+    elif (
+        failure
+        and not plan.retry_failed
+        and (failure.content_hash, failure.loader_version)
+        == (
+            content_hash,
+            LOADER_VERSION,
+        )
+    ):
         plan.fail(file, source=source, content_hash=content_hash, error=failure.reason)
     else:
         plan.to_load.append(ToLoad(file, source, document, outcome))

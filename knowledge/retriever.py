@@ -5,7 +5,7 @@ Only the sources that are asked for are searched, and only chunks that are live 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -19,8 +19,8 @@ from knowledge.lexical import Lexical
 from knowledge.manifest import Manifest, State
 from knowledge.store import VectorStore
 
-RRF_K = 60
-"""Cormack, Clarke and Büttcher (2009), https://doi.org/10.1145/1571941.1572114."""
+LEXICAL_WEIGHT = 0.35
+"""Of BM25 against cosine; see docs/experiments.md."""
 _MOST_PER_DOCUMENT = 3
 _CANDIDATES_PER_RESULT = 8
 _FEWEST_CANDIDATES = 50
@@ -53,11 +53,11 @@ class Retriever:
         limit = max(_FEWEST_CANDIDATES, top_k * _CANDIDATES_PER_RESULT)
         dense = self._dense(vector, generation=state.generation, sources=sources, limit=limit)
         lexical = self._lexical.search(query, sources=sources, k=limit)
-        fused = reciprocal_rank_fusion([list(dense), [id_ for id_, _ in lexical]])
-        chunks = self._manifest.find_live(fused)
-        ranked = [chunks[id_] for id_ in fused if id_ in chunks and chunks[id_].source in sources]
-        chosen = diversify(ranked, top_k=top_k)
-        similarities = self._similarities(chosen, vector, dense, generation=state.generation)
+        chunks = self._manifest.find_live({*dense, *(id_ for id_, _ in lexical)})
+        allowed = [chunk for chunk in chunks.values() if chunk.source in sources]
+        similarities = self._similarities(allowed, vector, dense, generation=state.generation)
+        fused = fuse({chunk.id: similarities[chunk.id] for chunk in allowed}, dict(lexical))
+        chosen = diversify((chunks[id_] for id_ in fused), top_k=top_k)
         return [
             Hit(chunk=chunk, score=fused[chunk.id], similarity=similarities[chunk.id]) for chunk in chosen
         ]
@@ -114,12 +114,17 @@ class Retriever:
         return similarities
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]], *, k: int = RRF_K) -> dict[str, float]:
-    """Σ 1 / (k + rank) over the rankings, ranks from 1; best first, ties by id."""
-    scores: dict[str, float] = {}
-    for ranking in rankings:
-        for rank, id_ in enumerate(ranking, start=1):
-            scores[id_] = scores.get(id_, 0.0) + 1.0 / (k + rank)
+def fuse(similarities: Mapping[str, float], lexical: Mapping[str, float]) -> dict[str, float]:
+    """Cosine plus `LEXICAL_WEIGHT` times BM25 relative to the best BM25; best first, ties by id.
+
+    A convex combination keeps how far apart the candidates are, which ranks throw away (Bruch, Gai and Ingber
+    2023, https://doi.org/10.1145/3596512).
+    """
+    top = max(lexical.values(), default=0.0)
+    scores = {
+        id_: similarity + LEXICAL_WEIGHT * (lexical.get(id_, 0.0) / top if top > 0 else 0.0)
+        for id_, similarity in similarities.items()
+    }
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
 

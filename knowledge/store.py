@@ -61,6 +61,7 @@ class ChromaStore:
         self._path = path
         self._condition = threading.Condition()
         self._running = 0  # operations; the client is not closed under them
+        self._closing = False  # new operations wait, or a busy bot would never let the client be closed
         self._client: ClientAPI | None = None
         self._collections: dict[str, Collection] = {}
 
@@ -170,7 +171,11 @@ class ChromaStore:
 
     def _disconnect(self) -> None:
         with self._condition:
+            self._condition.wait_for(lambda: not self._closing)
+            self._closing = True
             self._condition.wait_for(lambda: not self._running)
+            self._closing = False
+            self._condition.notify_all()
             self._collections.clear()
             if self._client is not None:
                 from chromadb.api.client import Client
@@ -210,6 +215,7 @@ class ChromaStore:
 
     def _run(self, work: Callable[[], _T]) -> _T:
         with self._condition:
+            self._condition.wait_for(lambda: not self._closing)
             self._running += 1
         try:
             return work()

@@ -4,8 +4,8 @@
 
 Only the standard library: it runs before anything is installed. `make chat` and `make test` call it.
 
-llama.cpp is compiled from source, once (pip keeps the wheel). Compiled by GCC for a CPU with AMX it dies with an
-illegal instruction at the first matrix product, so the AMX parts are left out there: see `llama_cmake_args`.
+llama.cpp is compiled from source, once (pip keeps the wheel). Compiled by GCC for a CPU with AMX it dies with
+an illegal instruction at the first matrix product, so the AMX parts are left out there: see `llama_cmake_args`.
 Anything in the environment's CMAKE_ARGS (`-DGGML_CUDA=on`, `-DGGML_METAL=on`, …) is passed on.
 """
 
@@ -92,8 +92,10 @@ def main() -> None:
     parser.add_argument("venv", type=Path)
     parser.add_argument("--dev", action="store_true", help="the tools of `make check` and `make test` too")
     args = parser.parse_args()
-    if sys.version_info < (3, 11):
-        sys.exit(f"parley: Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=python3.11")
+    if sys.version_info < (3, 11):  # noqa: UP036 - this runs on whatever Python there is
+        sys.exit(
+            f"parley: Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=python3.11"
+        )
 
     python = args.venv / "bin" / "python"
     pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check"]

@@ -27,7 +27,7 @@ for module in (init, ask, knowledge, model, feedback, doctor, serve):
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely wanted
+        from importlib.metadata import version
 
         typer.echo(f"parley {version('parley-bot')}")
         raise typer.Exit
@@ -36,7 +36,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     *,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")
+    ] = False,
     version: Annotated[  # noqa: ARG001 - acts through its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -46,7 +48,7 @@ def options(
 
 def main() -> NoReturn:
     """Entry point of `parley`: runs a command and turns every error into one sentence and an exit code."""
-    import click  # noqa: PLC0415 - typer has loaded it by now
+    import click
 
     try:
         code = app(standalone_mode=False)
@@ -68,8 +70,8 @@ def main() -> NoReturn:
 
 
 def _explain(error: Exception) -> int:
-    from feedback.errors import FeedbackError  # noqa: PLC0415
-    from knowledge.errors import KnowledgeError  # noqa: PLC0415
+    from feedback.errors import FeedbackError
+    from knowledge.errors import KnowledgeError
 
     if isinstance(error, ParleyError | KnowledgeError | FeedbackError):
         typer.echo(f"parley: {error}", err=True)

@@ -50,9 +50,9 @@ async def _print_text(app: "App", questions: Iterator[str]) -> bool:
     from bot.plugins import adapter_class
 
     app.start()
-    console = adapter_class("console")(app)
     failed = False
     for text in questions:
+        console = adapter_class("console")(app)  # each question in a thread of its own
         failed |= await console.ask(_checked(text)) is None
     return failed
 

@@ -38,7 +38,7 @@ def settings() -> "Settings":
 
 
 def configure_logging() -> None:
-    """Warnings and worse on standard error with `--debug`; without it the sentences of errors are enough."""
+    """The log on standard error with `--debug`; without it the sentences of errors are enough."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if state.debug else logging.CRITICAL,

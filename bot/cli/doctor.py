@@ -62,7 +62,7 @@ def _run(name: str, check: "Callable[[Settings], str]", loaded: "Settings") -> F
         return Finding(name, ok=True, detail=check(loaded))
     except (ParleyError, KnowledgeError, FeedbackError) as error:
         return Finding(name, ok=False, detail=str(error))
-    except Exception as error:  # noqa: BLE001 - a doctor reports what is broken, also in Parley itself
+    except Exception as error:
         if state.debug:
             raise
         return Finding(name, ok=False, detail=f"{type(error).__name__}; see `parley --debug doctor`")
@@ -74,7 +74,9 @@ def _data_directory(loaded: "Settings") -> str:
     try:
         loaded.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ParleyError(f"{loaded.data_dir} cannot be made ({error.strerror}); set PARLEY_DATA_DIR.") from error
+        raise ParleyError(
+            f"{loaded.data_dir} cannot be made ({error.strerror}); set PARLEY_DATA_DIR."
+        ) from error
     if not os.access(loaded.data_dir, os.W_OK):
         raise ParleyError(f"{loaded.data_dir} cannot be written; check who owns it, or set PARLEY_DATA_DIR.")
     return str(loaded.data_dir)
@@ -100,7 +102,9 @@ def _sources(loaded: "Settings") -> str:
     if not loaded.sources:
         raise SettingsError(f"{loaded.file} has no [[sources]]; add one, or run `parley init`.")
     with open_library(loaded) as library:
-        return ", ".join(f"{source.name}: {sum(1 for _ in source.files())} files" for source in library.sources)
+        return ", ".join(
+            f"{source.name}: {sum(1 for _ in source.files())} files" for source in library.sources
+        )
 
 
 def _embedding_model(loaded: "Settings") -> str:
@@ -127,8 +131,9 @@ def _index(loaded: "Settings") -> str:
 
 
 def _language_model(loaded: "Settings") -> str:
-    from bot.app import open_llm
+    from bot.app import open_llm, quirks_file
     from bot.llm.protocol import ChatMessage
+    from bot.llm.quirks import without_extra_bufts
 
     if not loaded.llm.enabled:
         return "switched off: answers are quotes"
@@ -139,6 +144,9 @@ def _language_model(loaded: "Settings") -> str:
             messages = [ChatMessage("user", "Say hello.")]
             async with llm.stream(messages, max_tokens=8) as deltas:
                 text = "".join([delta.content async for delta in deltas])
-            return f"{llm.model_id}, context {llm.context_window}, says {text.strip()!r}"
+            found = f"{llm.model_id}, context {llm.context_window}, says {text.strip()!r}"
+            if not loaded.llm.url and without_extra_bufts(quirks_file(loaded)):
+                found += "; without AMX, with which llama.cpp died here (see docs/models.md)"
+            return found
 
     return asyncio.run(ask())

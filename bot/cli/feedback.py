@@ -69,7 +69,12 @@ def list_turns(
     for one in rated:
         up = sum(vote.score > 0 for vote in one.votes)
         down = [vote.comment or vote.reason for vote in one.votes if vote.score < 0]
-        votes = " ".join(filter(None, [f"👍 {up}" if up else "", f"👎 {len(down)}" if down else "", ", ".join(filter(None, down))]))
+        votes = " ".join(
+            filter(
+                None,
+                [f"👍 {up}" if up else "", f"👎 {len(down)}" if down else "", ", ".join(filter(None, down))],
+            )
+        )
         table.add_row(
             one.turn.started_at.astimezone().strftime("%d %b %H:%M"),
             _short(one.turn.question),
@@ -83,14 +88,18 @@ def list_turns(
 @commands.command()
 def export(
     *,
-    format: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="jsonl keeps everything.")] = "jsonl",  # noqa: A002
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of standard output.")] = None,
+    form: Annotated[
+        Literal["jsonl", "csv"], typer.Option("--format", help="jsonl keeps everything.")
+    ] = "jsonl",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file instead of standard output.")
+    ] = None,
 ) -> None:
     """Write every answer with its votes, oldest first."""
     from bot.errors import ParleyError
     from feedback.export import write_csv, write_jsonl
 
-    write = write_jsonl if format == "jsonl" else write_csv
+    write = write_jsonl if form == "jsonl" else write_csv
     with _store() as store:
         if output is None:
             count = write(store.iterate(), sys.stdout)
@@ -99,7 +108,9 @@ def export(
                 with output.open("w", encoding="utf-8", newline="") as stream:
                     count = write(store.iterate(), stream)
             except OSError as error:
-                raise ParleyError(f"{output} cannot be written ({error.strerror}); choose another --output.") from error
+                raise ParleyError(
+                    f"{output} cannot be written ({error.strerror}); choose another --output."
+                ) from error
     err().print(f"{count} answers exported.")
 
 

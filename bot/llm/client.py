@@ -82,7 +82,7 @@ class OpenAIClient:
         await self._http.aclose()
 
     async def ready(self) -> None:
-        """See `LLM.ready`: asks the server for its models, once."""
+        """See `LLM.ready`: asks the server which models it has."""
         with _translated(self._where):
             response = await self._http.get(f"{self._url}/models", timeout=10.0)
             _check(response)
@@ -92,7 +92,7 @@ class OpenAIClient:
         )
         if self._model is None:
             if "id" not in known:
-                raise ModelUnavailableError(f"{self._where} lists no model: set llm.model_name.")
+                raise ModelUnavailableError(f"{self._where} lists no model: set llm.name.")
             self._model = str(known["id"])
         self._served_context = _context_of(known)
 
@@ -245,7 +245,7 @@ def _of_status(status: int, text: str, where: str) -> ModelError | QuestionTooLo
     if status == 429:  # noqa: PLR2004
         return ModelBusyError("The model's queue is full; try again in a moment.")
     if status in {401, 403}:
-        return ModelUnavailableError(f"{where} refuses the key: set llm.api_key.")
+        return ModelUnavailableError(f"{where} refuses the key: set PARLEY_LLM_API_KEY.")
     if status == 404:  # noqa: PLR2004
         return ModelUnavailableError(
             f"{where} does not know the model or the address: check llm.url and its model."

@@ -37,11 +37,11 @@ class Engine:
         """
         Args:
             path: the GGUF file.
-            context: tokens of prompt and answer together; 0 takes what the model was trained on, at most
-                8192. threads: physical cores, see `bot.llm.cores`. gpu_layers: layers to put on the GPU, -1
-                for all. use_extra_bufts: let llama.cpp repack weights for AMX and the like; off where that
-                dies with
-                SIGILL. queue_size: requests that may wait.
+            context: tokens of prompt and answer together; 0 takes what the model was trained on, at most 8192.
+            threads: see `bot.llm.cores`.
+            gpu_layers: layers to put on the GPU, -1 for all.
+            use_extra_bufts: let llama.cpp repack weights for AMX and the like; off where that dies with SIGILL.
+            queue_size: requests that may wait.
         """
         self._path = path
         self._options = LoadOptions(

@@ -23,7 +23,8 @@ class Delta:
 
 
 class LLM(Protocol):
-    """A chat model. Every method raises `ModelError` (see `bot.errors`) and nothing of the library below."""
+    """A chat model. Every method raises `ModelError`, or `QuestionTooLongError` for a prompt beyond the
+    context (see `bot.errors`), and nothing of the library below."""
 
     @property
     def model_id(self) -> str:

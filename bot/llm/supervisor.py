@@ -215,7 +215,13 @@ class ModelProcess:
             stdin=asyncio.subprocess.PIPE,  # held and never written: its end tells the child that we are gone
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(bot.__file__).parents[1])},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(bot.__file__).parents[1]),
+                # The embedding model checks sentences while this one writes them; threads that spin at barriers
+                # would take the cores from it (answers came about three times slower on two cores).
+                "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
+            },
             start_new_session=True,  # Ctrl-C in a terminal is for us; we end the child in order
         )
         self._child = child

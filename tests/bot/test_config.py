@@ -53,6 +53,7 @@ def test_defaults(file: Path) -> None:
 
 
 def test_paths_are_relative_to_the_file(file: Path) -> None:
+    (file.parent / "e").mkdir()
     settings = _load(
         file,
         'data_dir = "data"\ndatabase_url = "sqlite:///x/y.db"\n[llm]\nmodel = "m.gguf"\ntemperature = 1\n'
@@ -62,7 +63,7 @@ def test_paths_are_relative_to_the_file(file: Path) -> None:
     assert settings.data_dir == here / "data"
     assert settings.database_url.get_secret_value() == f"sqlite:///{here}/x/y.db"
     assert settings.llm.model == here / "m.gguf"
-    assert settings.knowledge.embedding_model == here / "e"
+    assert settings.knowledge.embedding_model == str(here / "e")
     assert settings.sources[0].path == here.parent / "docs"
     assert settings.sources[0].visible_to == ("everyone",)
 

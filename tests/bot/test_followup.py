@@ -1,14 +1,16 @@
 import pytest
 
-from bot.evidence import QUESTION_WORDS
 from bot.followup import search_query
+from knowledge.lexical import QUESTION_WORDS
 
 
 def content_words(text: str) -> list[str]:
     return [word for word in text.lower().strip("?").split() if word not in QUESTION_WORDS]
 
 
-@pytest.mark.parametrize("question", ["and for part-timers?", "what about interns?", "how long does it take?", "why?"])
+@pytest.mark.parametrize(
+    "question", ["and for part-timers?", "what about interns?", "how long does it take?", "why?"]
+)
 def test_a_question_that_leans_on_the_thread_is_searched_with_it(question: str) -> None:
     earlier = ["How much holiday do employees get each year?"]
     assert search_query(question, earlier=earlier, analyse=content_words) == f"{earlier[0]} {question}"
@@ -16,7 +18,9 @@ def test_a_question_that_leans_on_the_thread_is_searched_with_it(question: str) 
 
 def test_a_chain_of_follow_ups_goes_back_to_the_question_that_stands_alone() -> None:
     earlier = ["How much holiday do full-time employees get?", "and part-timers?"]
-    assert search_query("and interns?", earlier=earlier, analyse=content_words) == f"{earlier[0]} and interns?"
+    assert (
+        search_query("and interns?", earlier=earlier, analyse=content_words) == f"{earlier[0]} and interns?"
+    )
 
 
 def test_a_question_that_stands_alone_is_left_alone() -> None:

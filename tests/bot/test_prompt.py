@@ -19,7 +19,9 @@ def hit(n: int, words: int = 20) -> Hit:
     return Hit(Chunk(f"c{n}", f"d{n}", "docs", 0, f"Title {n}", "", f"file{n}.md", text), 1 / n, 0.9)
 
 
-async def fitted(*, history: Sequence[Exchange] = (), hits: Sequence[Hit] = (), budget: int = 10_000) -> FittedPrompt:
+async def fitted(
+    *, history: Sequence[Exchange] = (), hits: Sequence[Hit] = (), budget: int = 10_000
+) -> FittedPrompt:
     return await fit(
         load_prompt(),
         "How much leave?",

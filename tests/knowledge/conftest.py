@@ -6,7 +6,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from knowledge.embedding import SentenceTransformerEmbedder
-from knowledge.manifest import metadata
+from knowledge.schema import metadata
 
 
 def memory_engine() -> Engine:

@@ -74,7 +74,7 @@ def test_a_hash_in_a_code_fence_is_no_heading() -> None:
 
 def test_short_siblings_are_joined_under_their_parent_with_their_headings() -> None:
     text = "# Title\n\n## FAQ\n\n### Who?\n\nWe.\n\n### When?\n\nNow.\n\n### Why?\n\n" + words(30)
-    (passage,) = passages(text)
+    (passage,) = passages(text, minimum=20)
     assert passage.heading == "FAQ"
     assert passage.anchor == "who"
     assert passage.text == f"### Who?\n\nWe.\n\n### When?\n\nNow.\n\n### Why?\n\n{words(30)}"

@@ -1,0 +1,65 @@
+"""A small library in memory: three passages, a hashing embedder and the words' own statistics."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from knowledge.documents import Chunk, Hit
+from tests.knowledge.fakes import HashingEmbedder
+
+TRAVEL = """\
+The company pays for hotels up to a limit.
+
+| City | Limit per night |
+|---|---|
+| Munich | 160 EUR |
+| Vienna | 148 EUR |
+
+Receipts must be handed in within 30 days. Alcohol is not reimbursed."""
+LEAVE = "Full-time employees get 28 days of paid leave a year. Part-time employees get leave in proportion."
+VPN = "Start the tunnel with `nestctl up`. Ask help@nest.example when it does not connect."
+
+
+class Words:
+    """A vocabulary without stems."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._frequency = Counter(word for text in texts for word in set(self.analyse(text)))
+        self.document_count = len(texts)
+
+    def analyse(self, text: str) -> list[str]:
+        return re.findall(r"\w+", text.casefold())
+
+    def document_frequency(self, terms: Sequence[str]) -> Mapping[str, int]:
+        return {term: self._frequency[term] for term in terms}
+
+
+class FakeSearch:
+    """Ranks every passage by the words it shares with the query; satisfies `bot.assistant.Search`."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self.chunks = chunks
+        self.embedder = HashingEmbedder(dimension=256)
+        self.vocabulary = Words([chunk.contextual_text for chunk in chunks])
+        self.queries: list[str] = []
+
+    def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]:
+        self.queries.append(query)
+        chunks = [chunk for chunk in self.chunks if chunk.source in sources]
+        if not chunks:
+            return []
+        vectors = self.embedder.embed_queries([query, *(chunk.contextual_text for chunk in chunks)])
+        similarities = vectors[1:] @ vectors[0]
+        hits = [Hit(chunk, float(s), float(s)) for chunk, s in zip(chunks, similarities, strict=True)]
+        return sorted(hits, key=lambda hit: -hit.score)[:top_k]
+
+
+def chunk(name: str, text: str, *, source: str = "handbook") -> Chunk:
+    return Chunk(f"{name}-0", name, source, 0, name.capitalize(), "", f"{name}.md", text)
+
+
+@pytest.fixture
+def search() -> FakeSearch:
+    return FakeSearch([chunk("travel", TRAVEL), chunk("leave", LEAVE), chunk("vpn", VPN)])

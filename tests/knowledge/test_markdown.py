@@ -1,0 +1,40 @@
+import pytest
+
+from knowledge.markdown import Block, headings, outline, plain_text
+
+
+def test_outline_gives_headings_and_blocks_with_their_lines() -> None:
+    text = "# One\n\nText\nmore\n\n- a\n- b\n\nTwo\n---\n\n| a |\n|---|\n| b |\n\n```\n# no\n```\n> # no\n"
+    found, blocks = outline(text)
+    assert [(h.level, h.text, h.start, h.end) for h in found] == [(1, "One", 0, 1), (2, "Two", 8, 10)]
+    assert blocks == [
+        Block("paragraph", 2, 4),
+        Block("list", 5, 8),
+        Block("table", 11, 14),
+        Block("fence", 15, 18),
+        Block("quote", 18, 19),
+    ]
+
+
+def test_explicit_ids() -> None:
+    assert [(h.text, h.anchor) for h in headings("## A b {#own}\n\n## C {: #kram .x }\n\n## D {#a\\_b}")] == [
+        ("A b", "own"),
+        ("C", "kram"),
+        ("D", "a_b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("markdown", "plain"),
+    [
+        ("**bold** and *it* and ~~gone~~", "bold and it and gone"),
+        ("[link *text*](http://x) ![pic](y.png)", "link text pic"),
+        ("`code` and ``a `b` c``", "code and a `b` c"),
+        ("snake_case_name stays, 2 * 3 * 4 too", "snake_case_name stays, 2 * 3 * 4 too"),
+        ("a &lt; b &amp; c<br>d", "a < b & c d"),
+        ("<https://x.org>", "https://x.org"),
+        (r"\*not\* bold", "*not* bold"),
+    ],
+)
+def test_plain_text(markdown: str, plain: str) -> None:
+    assert plain_text(markdown) == plain
