@@ -106,7 +106,13 @@ class WebAdapter:
         config = Config(
             self.application(), host=settings.host, port=settings.port, log_config=None, lifespan="off"
         )
-        await _Server(config).serve()
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve())
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True  # lets the answers under way come to their end, and closes the socket
+            await serving
 
     def application(self) -> Starlette:
         """The routes, for a server or a test client."""

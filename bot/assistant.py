@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from bot import quotes, ranking, relevance
 from bot.errors import ModelError
 from bot.evidence import Evidence, Vocabulary
@@ -34,6 +37,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 HISTORY_TURNS = 6
+NEAREST = 2
+"""Quotes shown when it is not clear that they answer."""
+UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:"
 READ_AT_MOST = 3
 """Passages given to the model. Reading is what costs on a CPU, and further passages lower the quality of a small
 model's answer; see docs/experiments.md."""
@@ -56,6 +62,8 @@ class _Found:
     """What the documents have on a question."""
 
     evidence: Evidence
+    scores: npt.NDArray[np.float64]
+    """Of the evidence's statements, see `bot.ranking`."""
     relevance: float
     quotes: list[quotes.Quote]
 
@@ -150,24 +158,30 @@ class Assistant:
         evidence = found.evidence
         draft.hits, draft.retrieve_ms = evidence.hits, draft.elapsed_ms()
 
-        if found.relevance < relevance.THRESHOLD:
+        if found.relevance < relevance.SHOW:
             yield draft.text(_unknown(evidence.hits))
+        elif found.relevance < relevance.ANSWER:
+            nearest = found.quotes[:NEAREST]
+            draft.cited = {quote.statement.n for quote in nearest}
+            yield draft.text(f"{UNSURE}\n\n{quotes.render(nearest)}")
         else:
             yield Progress("reading", f"Reading {_passages(len(evidence.hits))}")
-            async with aclosing(self._written(draft, evidence, history)) as written:
+            grounding = Grounding(evidence, found.scores)
+            async with aclosing(self._written(draft, grounding, history)) as written:
                 async for event in written:
                     yield event
-            if draft.mode != "written":
-                draft.mode = "quotes"
-                draft.cited = {quote.statement.n for quote in found.quotes}
-                yield draft.text(quotes.render(found.quotes))
+            if draft.mode != "written" or not grounding.is_sound:
+                lead = "\n\nThe documents say:\n\n" if draft.mode == "written" else ""
+                draft.mode = "written" if lead else "quotes"
+                draft.cited.update(quote.statement.n for quote in found.quotes)
+                yield draft.text(lead + quotes.render(found.quotes))
 
         draft.outcome = "answered"
         await self._save(draft)
         yield self._final(draft)
 
     async def _written(
-        self, draft: _Draft, evidence: Evidence, history: Sequence[Exchange]
+        self, draft: _Draft, grounding: Grounding, history: Sequence[Exchange]
     ) -> AsyncGenerator[Event]:
         """Sentences of the model that passed the check; none when it is down or has nothing to say.
 
@@ -181,12 +195,11 @@ class Assistant:
                 draft.message.text,
                 assistant_name=self._assistant_name,
                 history=history,
-                hits=evidence.hits[:READ_AT_MOST],
+                hits=draft.hits[:READ_AT_MOST],
                 count_tokens=self._llm.count_tokens,
                 budget=self._llm.context_window - self._max_tokens,
             )
             yield Progress("writing", "Writing the answer")
-            grounding = Grounding(evidence)
             async with self._llm.stream(
                 fitted.messages, max_tokens=self._max_tokens, temperature=self._temperature
             ) as deltas:
@@ -211,7 +224,7 @@ class Assistant:
         """Search and cut into statements: blocking work, for a thread."""
         vocabulary = self._search.vocabulary
         query = search_query(
-            message.text,
+            vocabulary.corrected(message.text),
             earlier=[exchange.question for exchange in history],
             analyse=lambda text: vocabulary.analyse(content(text)),
         )
@@ -223,7 +236,8 @@ class Assistant:
         scores = ranking.scores(ranking.feature_matrix(evidence))
         return _Found(
             evidence,
-            relevance=relevance.probability(evidence, scores),
+            scores,
+            relevance=relevance.probability(scores),
             quotes=quotes.best_quotes(evidence, scores),
         )
 

@@ -149,7 +149,7 @@ class KnowledgeSettings(_Section):
     embedding_model: Annotated[Text, BeforeValidator(_embedding_model)] | None = None
     """A folder with a sentence-transformers model, or a model's name on the hub. None: the one that comes as a
     package."""
-    top_k: int = Field(default=6, ge=1, le=50)
+    top_k: int = Field(default=8, ge=1, le=50)
     """Passages that retrieval returns."""
     chunk_tokens: int = Field(default=200, ge=50, le=2000)
     refresh_minutes: int = Field(default=15, ge=0, le=10_080)

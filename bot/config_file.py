@@ -23,7 +23,7 @@ _TEMPLATE = """\
 # enabled = false   # answer with quotes from the documents only
 
 [knowledge]
-# top_k = 6
+# top_k = 8
 
 [[sources]]
 name = {name}

@@ -31,6 +31,9 @@ class Vocabulary(Protocol):
     def analyse(self, text: str) -> list[str]:
         """Stems of the text, in order, as they are indexed."""
 
+    def corrected(self, query: str) -> str:
+        """The query without slips of the fingers."""
+
     def document_frequency(self, terms: Sequence[str]) -> Mapping[str, int]:
         """In how many chunks each stem occurs."""
 
@@ -127,10 +130,14 @@ class Evidence:
         return np.array([self.terms.coverage(stems) for stems in self.stems], dtype=np.float32)
 
     @cached_property
+    def bare_stems(self) -> tuple[frozenset[str], ...]:
+        """Stems of each statement without its headings."""
+        return tuple(frozenset(self.analyse(s.unit.contextual_text)) for s in self.statements)
+
+    @cached_property
     def bare_coverages(self) -> npt.NDArray[np.float32]:
         """Share of the question's weight that each statement covers without its headings, shape (m,)."""
-        stems = (frozenset(self.analyse(s.unit.contextual_text)) for s in self.statements)
-        return np.array([self.terms.coverage(each) for each in stems], dtype=np.float32)
+        return np.array([self.terms.coverage(stems) for stems in self.bare_stems], dtype=np.float32)
 
     @cached_property
     def bare_vectors(self) -> Vectors:

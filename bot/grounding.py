@@ -6,6 +6,7 @@ The stream is cut into sentences. As each one completes, it is released with a c
   statement that is about the same thing, and in a table in a row that is named), or in the question where the
   question's own words are no claim;
 * its meaning is close to a statement of the passages, and most of its words are theirs or the question's;
+* that statement is among those that answer the question best, so that a model cannot ramble along the text;
 * it does not deny what that statement affirms, or the other way round.
 
 Anything else is dropped. This does not prove that a sentence is true or that it answers the question; it makes
@@ -34,6 +35,8 @@ NUMBER_CLOSE = 0.35
 """Least cosine of a sentence and a statement that lends it a number …"""
 NUMBER_MARGIN = 0.2
 """… which is also at most this far behind the best statement."""
+OFF_QUESTION = 4.0
+"""A sentence rests on a statement whose rank score is at most this far below the best."""
 SHARED_WORDS = 0.6
 """Least share of a sentence's content words found in its passages or the question."""
 
@@ -71,20 +74,41 @@ def is_decline(text: str) -> bool:
 class Grounding:
     """Checks sentences against one set of evidence. Not for several threads at once."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, scores: npt.NDArray[np.float64]) -> None:
+        """`scores` are those of `bot.ranking.scores` for the evidence's statements."""
         self._evidence = evidence
+        self._scores = scores
         self._released: set[str] = set()
+        self._rests_on: set[int] = set()
+        self._faults = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the model was right throughout and used the statement that answers best.
+
+        When not, what was released is still true to the documents, but the best statements should stand beside it.
+        """
+        return not self._faults and int(self._scores.argmax()) in self._rests_on
 
     def check(self, sentence: str) -> Checked:
         """Release or drop one sentence. Embeds it: blocking work, for a thread."""
         bare = _LABEL.sub("", strip_citations(sentence)).strip()
         if reason := self._form_fault(bare):
             return Checked("", (), reason)
+        checked = self._check(sentence, bare)
+        self._faults += bool(checked.dropped)
+        return checked
+
+    def _check(self, sentence: str, bare: str) -> Checked:
         similarities = self._similarities(bare)
         if not similarities.size or similarities.max() < CLOSE:
             return Checked("", (), "its meaning is not close to any passage")
         best = int(similarities.argmax())
         supporting, reason = self._supporting_statements(bare, similarities, best)
+        if not reason and max(self._scores[supporting]) < self._scores.max() - OFF_QUESTION:
+            reason = "it does not answer the question"
+        if not reason and not self._says_something(bare, supporting):
+            reason = "it says nothing of its own"
         if reason:
             return Checked("", (), reason)
         passages = self._passages(supporting, cited=citations(sentence), similarities=similarities)
@@ -94,6 +118,7 @@ class Grounding:
         if reason:
             return Checked("", (), reason)
         self._released.add(fold(bare))
+        self._rests_on.update(supporting)
         return Checked(_with_citations(_LABEL.sub("", strip_citations(sentence)), passages), passages)
 
     def _form_fault(self, bare: str) -> str:
@@ -173,15 +198,21 @@ class Grounding:
     def _wording_fault(self, bare: str, passages: Sequence[int]) -> str:
         content = " ".join(w for w in words(bare) if w not in QUESTION_WORDS and w not in STARTERS)
         stems = set(self._evidence.analyse(content))
-        if not stems:
-            return "it says nothing of its own"
         known = self._question_stems.union(*(self._evidence.passage_stems[n - 1] for n in passages))
-        share = len(stems & known) / len(stems)
+        share = len(stems & known) / max(len(stems), 1)
         return (
             ""
             if share >= SHARED_WORDS
             else "too many of its words are neither the passage's nor the question's"
         )
+
+    def _says_something(self, bare: str, supporting: Sequence[int]) -> bool:
+        """Whether it has a word of its statements that is not merely the question's or a heading's."""
+        stems = set(self._evidence.analyse(" ".join(words(bare)))) | numbers(bare)
+        told = set[str]().union(*(self._evidence.bare_stems[index] for index in supporting))
+        told |= set[str]().union(*(self._statement_numbers[index] for index in supporting))
+        text = " ".join(fold(self._evidence.statements[index].unit.text) for index in supporting)
+        return bool(stems & told - self._question_stems) or any(t in text for t in facts(bare).technical)
 
     def _contradicts(self, bare: str, best: int) -> bool:
         statement = self._evidence.statements[best].unit.contextual_text

@@ -92,15 +92,25 @@ class Library:
         return hits
 
     def sync(
-        self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
+        self,
+        *,
+        only: str | None = None,
+        dry_run: bool = False,
+        retry_failed: bool = False,
+        on_progress: "ProgressCallback | None" = None,
     ) -> "SyncReport":
-        """Bring the index up to date with the sources; raises `KnowledgeError`, or `UsageError` for `only`."""
+        """Bring the index up to date with the sources; raises `KnowledgeError`, or `UsageError` for `only`.
+
+        With `retry_failed`, files that could not be read are tried again although they have not changed.
+        """
         if only is not None and only not in self.visible_to:
             raise UsageError(
                 f"There is no source named {only!r} in {self.settings.file}; "
                 f"the sources are: {', '.join(self.visible_to) or 'none yet'}."
             )
-        return self.index.sync(self.sources, only=only, dry_run=dry_run, on_progress=on_progress)
+        return self.index.sync(
+            self.sources, only=only, dry_run=dry_run, retry_failed=retry_failed, on_progress=on_progress
+        )
 
     @property
     def _parts(self) -> "_Parts":

@@ -45,30 +45,37 @@ class StatementFeatures:
     """1 when its document says that it is archived or replaced, and the question does not ask for the old."""
     short: float
     """1 when it has fewer than four words."""
+    passage_similarity: float
+    """Cosine of the question and its passage."""
+    passage_coverage: float
+    """Share of the question's weight in its passage."""
 
 
 WEIGHTS = StatementFeatures(
-    similarity=2.7,
-    coverage=2.0,
-    coverage_in_context=2.4,
-    passage=2.3,
-    answer_type=2.4,
-    neighbour=0.8,
-    outdated=-0.8,
-    short=-0.5,
+    similarity=5.65,
+    coverage=3.37,
+    coverage_in_context=2.66,
+    passage=3.82,
+    answer_type=3.33,
+    neighbour=1.59,
+    outdated=-1.6,
+    short=-1.68,
+    passage_similarity=2.38,
+    passage_coverage=3.71,
 )
 
 Matrix = npt.NDArray[np.float64]
 
 
 def feature_matrix(evidence: Evidence) -> Matrix:
-    """Features of each statement, shape (m, 8), columns in the order of `StatementFeatures`."""
+    """Features of each statement, shape (m, 10), columns in the order of `StatementFeatures`."""
     if not evidence.statements:
         return np.zeros((0, len(fields(StatementFeatures))))
     holds_answer = matcher(evidence.asked)
     wants_old = bool(_ASKS_FOR_OLD.search(evidence.question))
     outdated = [not wants_old and _is_outdated(hit.chunk.context, hit.chunk.uri) for hit in evidence.hits]
     top = max(evidence.hits[0].score, 1e-9)
+    passage_coverages = [evidence.terms.coverage(stems) for stems in evidence.passage_stems]
     texts = [statement.unit.contextual_text for statement in evidence.statements]
     rows = zip(
         evidence.similarities,
@@ -79,6 +86,8 @@ def feature_matrix(evidence: Evidence) -> Matrix:
         _neighbours(evidence),
         (outdated[s.n - 1] for s in evidence.statements),
         (len(text.split()) < _SHORT for text in texts),
+        (evidence.hits[s.n - 1].similarity for s in evidence.statements),
+        (passage_coverages[s.n - 1] for s in evidence.statements),
         strict=True,
     )
     return np.array(list(rows), dtype=np.float64)

@@ -1,43 +1,30 @@
 """How likely it is that the evidence answers the question at all: the ground for "I don't know".
 
-Logistic regression on two features of the best-ranked statements, fitted by `benchmarks/fit_ranking.py`. Both
-ways of answering use the one threshold, so that they abstain alike. An embedding model and word statistics cannot
-tell a question that is close to the documents from one that they answer, so this is wrong now and then in both
-directions; the figures are in the README.
+Logistic regression on the score of the best statement, fitted by `benchmarks/fit_ranking.py`. Both ways of
+answering use it, so that they abstain alike. An embedding model and word statistics cannot always tell a question
+that is near the documents from one that they answer; therefore there are two thresholds, and between them the
+nearest passages are shown under an "I don't know". The figures are in the README.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bot.evidence import Evidence
+BIAS = -5.72
+SLOPE = 0.39
 
-THRESHOLD = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Of the logistic model."""
-
-    bias: float
-    score: float
-    """Of the best statement's rank score, see `bot.ranking`."""
-    similarity: float
-    """Of the highest cosine of the question and a statement under its headings."""
+ANSWER = 0.55
+"""From here on the question is answered."""
+SHOW = 0.25
+"""Below this, nothing is shown but titles."""
 
 
-WEIGHTS = Weights(bias=-6.4, score=0.76, similarity=0.57)
-
-
-def probability(evidence: Evidence, scores: npt.NDArray[np.float64], *, weights: Weights = WEIGHTS) -> float:
-    """Estimated probability that the evidence answers the question, 0 to 1.
+def probability(scores: npt.NDArray[np.float64]) -> float:
+    """Estimated probability that one of the statements answers the question, 0 to 1.
 
     `scores` are those of `bot.ranking.scores`, one for each statement.
     """
     if not len(scores):
         return 0.0
-    z = weights.bias + weights.score * float(scores.max())
-    z += weights.similarity * float(evidence.similarities.max())
-    return 1 / (1 + math.exp(-z))
+    return 1 / (1 + math.exp(-(BIAS + SLOPE * float(scores.max()))))

@@ -72,6 +72,8 @@ class Judgement:
     correct: bool
     """Answered, and every fact is in the answer."""
     declined: bool
+    shown: bool
+    """Every fact is in the text, also where the assistant said that it does not know and showed what is near."""
     unsupported: tuple[str, ...]
     """What the answer claims and neither the cited texts nor the question say; see `feedback.claims`."""
     seconds: float
@@ -88,6 +90,8 @@ class Section:
     """Over the same questions."""
     answered: Proportion
     """Correct, of the answerable."""
+    shown: Proportion
+    """Of the answerable, those whose fact is in the text in whatever way; never less than `answered`."""
     abstained: Proportion
     """Declined, of the unanswerable."""
     wrong: tuple[str, ...]
@@ -141,13 +145,18 @@ def judge(question: EvalQuestion, answer: EvalAnswer) -> Judgement:
     declined = answer.mode == "unknown" or not answer.text.strip()
     right = question.answerable and all(contains(answer.text, fact) for fact in question.fact)
     asked = "\n".join((*question.history, question.question))
-    claimed = [] if declined else unsupported(answer.text, sources=answer.sources, question=asked)
+    claimed = (
+        []
+        if declined and not answer.sources
+        else unsupported(answer.text, sources=answer.sources, question=asked)
+    )
     return Judgement(
         question=question,
         mode=answer.mode,
         rank=rank_of_first(answer.ranked, question.documents),
         correct=right and not declined,
         declined=declined,
+        shown=right,
         unsupported=tuple(claimed),
         seconds=answer.seconds,
     )
@@ -184,6 +193,7 @@ def _section(judgements: list[Judgement]) -> Section:
         recall=Proportion(found, len(findable)),
         mrr=mean([1 / one.rank if one.rank else 0.0 for one in findable]),
         answered=Proportion(sum(one.correct for one in answerable), len(answerable)),
+        shown=Proportion(sum(one.shown for one in answerable), len(answerable)),
         abstained=Proportion(sum(one.declined for one in unanswerable), len(unanswerable)),
         wrong=tuple(one.question.id for one in unanswerable if not one.declined),
         missed=tuple(one.question.id for one in answerable if not one.declined and not one.correct),

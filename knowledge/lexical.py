@@ -1,7 +1,7 @@
 """BM25 over the live chunks, in memory (Tantivy).
 
-Rebuilt when the manifest's revision changes; 20,000 chunks take about a second. The query is never parsed as
-query syntax: it is analysed like the text, and its terms are looked up.
+Rebuilt when the manifest's revision changes (29,459 chunks: 4 s on two busy cores; a search: 1.3 ms). The query
+is never parsed as query syntax: it is analysed like the text, and its terms are looked up.
 """
 
 import re
@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 from knowledge.documents import Chunk
+from knowledge.spelling import correct
 
 _BOOSTS = {"title": 2.0, "heading": 1.5, "text": 1.0}
 _LONGEST_TERM = 60
 _ANALYSER = "parley"
 _MAX_QUERY_TERMS = 64
+_LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 
 
 # Words a question is built with rather than about; they say nothing on what is asked.
@@ -49,6 +51,8 @@ class _Built:
     revision: int
     index: Any
     searcher: Any
+    words: frozenset[str]
+    """Every word of five letters or more, as written but in lower case."""
 
 
 class Lexical:
@@ -81,7 +85,9 @@ class Lexical:
             index.register_tokenizer(_ANALYSER, self._analyser)
             # One thread gives one segment: the same chunks give the same ranking.
             writer = index.writer(heap_size=64_000_000, num_threads=1)
+            seen: set[str] = set()
             for chunk in chunks:
+                seen.update(_LONG_WORD.findall(chunk.contextual_text.casefold()))
                 writer.add_document(
                     tantivy.Document(
                         id=chunk.id,
@@ -95,7 +101,7 @@ class Lexical:
             writer.commit()
             writer.wait_merging_threads()
             index.reload()
-            self._built = _Built(revision, index, index.searcher())
+            self._built = _Built(revision, index, index.searcher(), frozenset(seen))
 
     def search(self, query: str, *, sources: AbstractSet[str], k: int) -> list[tuple[str, float]]:
         """The `k` best chunk ids of these sources with their BM25 score, best first."""
@@ -123,6 +129,18 @@ class Lexical:
         )
         hits = [(str(built.searcher.doc(address)["id"][0]), float(score)) for score, address in found.hits]
         return sorted(hits, key=lambda hit: (-hit[1], hit[0]))
+
+    def corrected(self, query: str) -> str:
+        """The query with words that no document has replaced by those they were probably meant to be."""
+        if self._built is None:
+            return query
+        return correct(
+            query,
+            known=self._built.words,
+            is_known=lambda word: (
+                word.casefold() in QUESTION_WORDS or any(self.document_frequency(self.analyse(word)).values())
+            ),
+        )
 
     def analyse(self, text: str) -> list[str]:
         """The stems of the text's words in order, as they are indexed."""

@@ -20,7 +20,6 @@ from knowledge.chunking import Passage
 from knowledge.documents import Chunk, Document
 from knowledge.errors import IndexDamagedError
 from knowledge.schema import chunks, documents, failures, index_state
-from knowledge.schema import metadata as metadata  # noqa: PLC0414 - for the migrations
 
 _STATE_ID = 1
 _IDS_PER_QUERY = 500

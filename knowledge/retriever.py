@@ -63,7 +63,7 @@ class Retriever:
         ]
 
     def prepare(self) -> State:
-        """See what the last sync published; the first search after a sync does it by itself (about a second).
+        """See what the last sync published; the first search after a sync does it by itself (seconds).
 
         Raises:
             IndexOutdatedError: see `search`.

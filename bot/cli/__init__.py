@@ -48,15 +48,9 @@ def options(
 
 def main() -> NoReturn:
     """Entry point of `parley`: runs a command and turns every error into one sentence and an exit code."""
-    import click
-
+    code = 0
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        app()  # ends in SystemExit, with typer's own message and code 2 for wrong usage
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
@@ -66,7 +60,7 @@ def main() -> NoReturn:
         if state.debug:
             raise
         code = _explain(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 def _explain(error: Exception) -> int:

@@ -65,7 +65,7 @@ def reindex(
         if if_missing and set(library.visible_to) <= set(library.counts):
             return
         with sync_progress(quiet=as_json) as on_progress:
-            report = library.sync(only=source, dry_run=dry_run, on_progress=on_progress)
+            report = library.sync(only=source, dry_run=dry_run, retry_failed=True, on_progress=on_progress)
     if as_json:
         print_json(sync_json(report))
     else:

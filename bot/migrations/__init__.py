@@ -20,9 +20,9 @@ FOLDER = Path(__file__).parent
 def models() -> list[sa.MetaData]:
     """Every table that the database has, by the package that owns it; for developing and testing."""
     import feedback.store
-    import knowledge.manifest
+    import knowledge.schema
 
-    return [feedback.store.metadata, knowledge.manifest.metadata]
+    return [feedback.store.metadata, knowledge.schema.metadata]
 
 
 def upgrade(connection: sa.Connection) -> None:

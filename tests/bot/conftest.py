@@ -32,6 +32,9 @@ class Words:
     def analyse(self, text: str) -> list[str]:
         return re.findall(r"\w+", text.casefold())
 
+    def corrected(self, query: str) -> str:
+        return query
+
     def document_frequency(self, terms: Sequence[str]) -> Mapping[str, int]:
         return {term: self._frequency[term] for term in terms}
 

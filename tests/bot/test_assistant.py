@@ -104,7 +104,9 @@ async def test_what_the_model_makes_up_is_not_shown_and_is_kept_for_later(
 ) -> None:
     llm = ScriptedLLM([f"Receipts must be handed in within 90 days. {FACT} Ask Zoe about it."])
     final = last(await events(assistant(search, store, llm)))
-    assert final.answer == f"{FACT} [1]"
+    assert final.answer.startswith(f"{FACT} [1]")
+    assert "The documents say:" in final.answer
+    assert not {"90", "Zoe"} & set(final.answer.split())
     assert [("90" in text, "Zoe" in text) for text in stored(store).dropped] == [(True, False), (False, True)]
 
 

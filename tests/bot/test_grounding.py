@@ -8,6 +8,7 @@ from bot.evidence import Evidence
 from bot.facts import numbers
 from bot.grounding import Checked, Grounding, is_decline, sentences
 from bot.llm.protocol import Delta
+from bot.ranking import feature_matrix, scores
 from tests.bot.conftest import LEAVE, TRAVEL, VPN, FakeSearch, chunk
 
 EVERYTHING = frozenset({"handbook"})
@@ -15,7 +16,8 @@ EVERYTHING = frozenset({"handbook"})
 
 def grounding(question: str, search: FakeSearch) -> Grounding:
     hits = search.search(question, sources=EVERYTHING, top_k=3)
-    return Grounding(Evidence(question, hits, embedder=search.embedder, vocabulary=search.vocabulary))
+    evidence = Evidence(question, hits, embedder=search.embedder, vocabulary=search.vocabulary)
+    return Grounding(evidence, scores(feature_matrix(evidence)))
 
 
 def check(

@@ -371,7 +371,7 @@ def act(setting: Setting, store: CrashingStore, action: tuple[object, ...]) -> N
                 store.fuse = None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ACTIONS, max_size=12))
 def test_whatever_happened_the_index_equals_one_built_from_scratch(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[object, ...]]
