@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 HISTORY_TURNS = 6
+GIVE_UP_AFTER = 3
+"""Sentences dropped in a row after which the model is not listened to any longer: nobody waits for its ramblings."""
 NEAREST = 2
 """Quotes shown when it is not clear that they answer."""
 UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:"
@@ -203,13 +205,18 @@ class Assistant:
             async with self._llm.stream(
                 fitted.messages, max_tokens=self._max_tokens, temperature=self._temperature
             ) as deltas:
+                in_a_row = 0
                 async for sentence in until(deadline, sentences(deltas)):
                     if is_decline(sentence):
                         break
                     checked = await asyncio.to_thread(grounding.check, sentence)
                     if checked.dropped:
                         draft.dropped.append(f"{sentence.strip()} ({checked.dropped})")
+                        in_a_row += 1
+                        if in_a_row == GIVE_UP_AFTER:
+                            break
                         continue
+                    in_a_row = 0
                     draft.mode = "written"
                     draft.cited.update(checked.cited)
                     yield draft.text(checked.text)

@@ -73,7 +73,7 @@ def _embedding_model(value: object, info: ValidationInfo) -> object:
     """A folder beside the file becomes a path; anything else is a model's name."""
     if not isinstance(value, str) or not value or "\0" in value:
         return value
-    folder = Path(info.context["folder"]) / Path(value).expanduser()
+    folder = cast("Path", (info.context or {})["folder"]) / Path(value).expanduser()
     return str(folder.resolve()) if folder.is_dir() else value
 
 

@@ -143,6 +143,16 @@ async def test_a_model_that_dies_in_mid_answer_costs_the_rest_and_says_so(
     assert stored(store).outcome == "answered"
 
 
+async def test_a_model_that_rambles_is_not_listened_to_for_long(
+    search: FakeSearch, store: FeedbackStore
+) -> None:
+    llm = ScriptedLLM([" ".join(f"Zoe has {n} goats in Paris." for n in range(100, 120))])
+    final = last(await events(assistant(search, store, llm)))
+    assert final.mode == "quotes"
+    assert len(stored(store).dropped) == 3
+    assert llm.left_early == 1
+
+
 async def test_what_the_documents_do_not_say_is_not_answered(
     search: FakeSearch, store: FeedbackStore
 ) -> None:
