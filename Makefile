@@ -8,7 +8,6 @@ EXAMPLE := PARLEY_CONFIG=examples/parley.toml PARLEY_DATA_DIR=.parley
 .PHONY: chat test check format bench constraints clean
 
 chat: $(VENV)/.installed
-	@$(EXAMPLE) $(RUN)/parley reindex --if-missing
 	@if [ -t 0 ]; then $(EXAMPLE) $(RUN)/parley chat; \
 	else $(EXAMPLE) $(RUN)/parley chat --echo < examples/tour.txt; fi
 

@@ -25,7 +25,7 @@ from bot.followup import search_query
 from bot.grounding import Grounding, is_decline, sentences
 from bot.llm.protocol import LLM
 from bot.messages import Event, Final, IncomingMessage, Progress, Text
-from bot.prompt import Exchange, Prompt, fit, load_prompt
+from bot.prompt import Exchange, Passage, Prompt, fit, load_prompt
 from feedback.records import Mode, Outcome, SourceRecord, Turn, now
 from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
@@ -42,9 +42,6 @@ GIVE_UP_AFTER = 3
 NEAREST = 2
 """Quotes shown when it is not clear that they answer."""
 UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:"
-READ_AT_MOST = 3
-"""Passages given to the model. Reading is what costs on a CPU, and further passages lower the quality of a small
-model's answer; see docs/experiments.md."""
 
 
 class Search(Protocol):
@@ -167,9 +164,10 @@ class Assistant:
             draft.cited = {quote.statement.n for quote in nearest}
             yield draft.text(f"{UNSURE}\n\n{quotes.render(nearest)}")
         else:
-            yield Progress("reading", f"Reading {_passages(len(evidence.hits))}")
+            passages = _to_read(found)
+            yield Progress("reading", f"Reading {_count(len(passages))}")
             grounding = Grounding(evidence, found.scores)
-            async with aclosing(self._written(draft, grounding, history)) as written:
+            async with aclosing(self._written(draft, grounding, history, passages)) as written:
                 async for event in written:
                     yield event
             if draft.mode != "written" or not grounding.is_sound:
@@ -183,7 +181,11 @@ class Assistant:
         yield self._final(draft)
 
     async def _written(
-        self, draft: _Draft, grounding: Grounding, history: Sequence[Exchange]
+        self,
+        draft: _Draft,
+        grounding: Grounding,
+        history: Sequence[Exchange],
+        passages: Sequence[Passage],
     ) -> AsyncGenerator[Event]:
         """Sentences of the model that passed the check; none when it is down or has nothing to say.
 
@@ -197,7 +199,7 @@ class Assistant:
                 draft.message.text,
                 assistant_name=self._assistant_name,
                 history=history,
-                hits=draft.hits[:READ_AT_MOST],
+                passages=passages,
                 count_tokens=self._llm.count_tokens,
                 budget=self._llm.context_window - self._max_tokens,
             )
@@ -310,12 +312,18 @@ async def until(deadline: float, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
             yield item
 
 
+def _to_read(found: _Found) -> list[Passage]:
+    """The passages of the best statements, best first, under the numbers they are cited by."""
+    numbers = dict.fromkeys(quote.statement.n for quote in found.quotes)
+    return [(n, found.evidence.hits[n - 1]) for n in numbers]
+
+
 def _record(n: int, hit: Hit) -> SourceRecord:
     chunk = hit.chunk
     return SourceRecord(n, chunk.id, chunk.title, chunk.heading, chunk.uri, round(hit.score, 4), chunk.text)
 
 
-def _passages(count: int) -> str:
+def _count(count: int) -> str:
     return "one passage" if count == 1 else f"{count} passages"
 
 

@@ -17,6 +17,8 @@ from knowledge.documents import Hit
 
 CURRENT = "answer-1"
 
+Passage = tuple[int, Hit]
+"""A passage and the number it is cited by."""
 CountTokens = Callable[[Sequence[ChatMessage]], Awaitable[int]]
 
 
@@ -38,12 +40,12 @@ class Prompt:
     passage: str
 
     def messages(
-        self, question: str, *, assistant_name: str, history: Sequence[Exchange], hits: Sequence[Hit]
+        self, question: str, *, assistant_name: str, history: Sequence[Exchange], passages: Sequence[Passage]
     ) -> list[ChatMessage]:
         """System prompt, the thread's earlier turns, and the question under its numbered passages."""
-        passages = "\n\n".join(
+        text = "\n\n".join(
             Template(self.passage).substitute(n=n, context=hit.chunk.context, text=hit.chunk.text)
-            for n, hit in enumerate(hits, start=1)
+            for n, hit in passages
         )
         earlier = [
             message
@@ -53,16 +55,16 @@ class Prompt:
         return [
             ChatMessage("system", Template(self.system).substitute(assistant_name=assistant_name)),
             *earlier,
-            ChatMessage("user", Template(self.user).substitute(passages=passages, question=question)),
+            ChatMessage("user", Template(self.user).substitute(passages=text, question=question)),
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class FittedPrompt:
-    """Messages within the budget, and the hits that are in them (numbered from 1 in this order)."""
+    """Messages within the budget, and the passages that are in them."""
 
     messages: list[ChatMessage]
-    hits: list[Hit]
+    passages: list[Passage]
     tokens: int
 
 
@@ -80,27 +82,27 @@ async def fit(
     *,
     assistant_name: str,
     history: Sequence[Exchange],
-    hits: Sequence[Hit],
+    passages: Sequence[Passage],
     count_tokens: CountTokens,
     budget: int,
 ) -> FittedPrompt:
     """The largest prompt of at most `budget` tokens.
 
-    `hits` come best first; one passage is always kept while it fits beside the question.
+    `passages` come best first; one passage is always kept while it fits beside the question.
     Raises `QuestionTooLongError` when the question alone does not fit.
     """
-    kept_history, kept_hits = list(history), list(hits)
+    kept_history, kept = list(history), list(passages)
     while True:
         messages = prompt.messages(
-            question, assistant_name=assistant_name, history=kept_history, hits=kept_hits
+            question, assistant_name=assistant_name, history=kept_history, passages=kept
         )
         tokens = await count_tokens(messages)
         if tokens <= budget:
-            return FittedPrompt(messages, kept_hits, tokens)
+            return FittedPrompt(messages, kept, tokens)
         if kept_history:
             kept_history.pop(0)
-        elif kept_hits:
-            kept_hits.pop()
+        elif kept:
+            kept.pop()
         else:
             raise QuestionTooLongError(
                 f"The question takes {tokens} tokens and the model reads at most {budget}; "

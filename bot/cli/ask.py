@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.context import print_json, run_app
+from bot.cli.context import out, print_json, run_app, sync_progress
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -22,11 +22,20 @@ def chat(
     *,
     echo: Annotated[bool, typer.Option("--echo", help="Print the lines read from a pipe.")] = False,
 ) -> None:
-    """Open a conversation in the terminal, or play one from standard input."""
+    """Open a conversation in the terminal, or play one from standard input.
+
+    Reads the documents first when nothing is indexed yet.
+    """
 
     async def run(app: "App") -> None:
         from bot.plugins import adapter_class
+        from bot.reports import sync_lines
 
+        if not app.library.counts:
+            with sync_progress(quiet=False) as on_progress:
+                report = await app.reindex(on_progress=on_progress)
+            for line in sync_lines(report):
+                out().print(line, markup=False)
         app.start()
         await adapter_class("console")(app, echo=echo).run()
 

@@ -52,20 +52,14 @@ def reindex(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
     ] = False,
-    if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Do nothing when every source is indexed.")
-    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read the sources again: what changed is embedded, what is gone is removed."""
     from bot.library import open_library
     from bot.reports import sync_json, sync_lines
 
-    with open_library(settings()) as library:
-        if if_missing and set(library.visible_to) <= set(library.counts):
-            return
-        with sync_progress(quiet=as_json) as on_progress:
-            report = library.sync(only=source, dry_run=dry_run, retry_failed=True, on_progress=on_progress)
+    with open_library(settings()) as library, sync_progress(quiet=as_json) as on_progress:
+        report = library.sync(only=source, dry_run=dry_run, retry_failed=True, on_progress=on_progress)
     if as_json:
         print_json(sync_json(report))
     else:

@@ -27,7 +27,7 @@ async def fitted(
         "How much leave?",
         assistant_name="Parley",
         history=history,
-        hits=hits,
+        passages=list(enumerate(hits, start=1)),
         count_tokens=count_words,
         budget=budget,
     )
@@ -54,7 +54,7 @@ async def test_the_oldest_history_goes_first_then_the_weakest_passage() -> None:
     assert "newest" in str(less.messages)
     without_history = await fitted(hits=[hit(1), hit(2)])
     least = await fitted(history=history, hits=[hit(1), hit(2)], budget=without_history.tokens - 1)
-    assert [h.chunk.id for h in least.hits] == ["c1"]
+    assert [(n, h.chunk.id) for n, h in least.passages] == [(1, "c1")]
 
 
 async def test_a_question_that_does_not_fit_alone_is_refused_with_the_numbers() -> None:
