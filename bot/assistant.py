@@ -39,8 +39,6 @@ T = TypeVar("T")
 HISTORY_TURNS = 6
 GIVE_UP_AFTER = 3
 """Sentences dropped in a row after which the model is not listened to any longer: nobody waits for its ramblings."""
-NEAREST = 2
-"""Quotes shown when it is not clear that they answer."""
 UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:"
 
 
@@ -65,6 +63,12 @@ class _Found:
     """Of the evidence's statements, see `bot.ranking`."""
     relevance: float
     quotes: list[quotes.Quote]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether what was found is near the question, and perhaps no answer to it."""
+        quoted = {quote.statement.n for quote in self.quotes}
+        return self.relevance < relevance.ANSWER or bool(relevance.unmentioned(self.evidence, quoted))
 
 
 @dataclass
@@ -159,10 +163,9 @@ class Assistant:
 
         if found.relevance < relevance.SHOW:
             yield draft.text(_unknown(evidence.hits))
-        elif found.relevance < relevance.ANSWER:
-            nearest = found.quotes[:NEAREST]
-            draft.cited = {quote.statement.n for quote in nearest}
-            yield draft.text(f"{UNSURE}\n\n{quotes.render(nearest)}")
+        elif found.is_doubtful:
+            draft.cited = {quote.statement.n for quote in found.quotes}
+            yield draft.text(f"{UNSURE}\n\n{quotes.render(found.quotes)}")
         else:
             passages = _to_read(found)
             yield Progress("reading", f"Reading {_count(len(passages))}")

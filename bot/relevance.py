@@ -7,17 +7,24 @@ nearest passages are shown under an "I don't know". The figures are in the READM
 """
 
 import math
+import re
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
+from bot.evidence import Evidence
+from bot.facts import facts, words
+
 BIAS = -5.72
 SLOPE = 0.39
 
-ANSWER = 0.55
+ANSWER = 0.5
 """From here on the question is answered."""
 SHOW = 0.25
 """Below this, nothing is shown but titles."""
+
+_FIRST_LETTER = re.compile(r"(?:^|[.!?]\s+)\W*\w")
 
 
 def probability(scores: npt.NDArray[np.float64]) -> float:
@@ -28,3 +35,14 @@ def probability(scores: npt.NDArray[np.float64]) -> float:
     if not len(scores):
         return 0.0
     return 1 / (1 + math.exp(-(BIAS + SLOPE * float(scores.max()))))
+
+
+def unmentioned(evidence: Evidence, passages: Iterable[int]) -> frozenset[str]:
+    """Names in the question (lower-case) that none of these passages mentions; `passages` are numbered from 1.
+
+    What is said of Vienna does not answer a question about Prague, however near the two are in meaning.
+    """
+    # The first word of a sentence is capitalised whether it names something or not.
+    names = facts(_FIRST_LETTER.sub(lambda match: match.group().lower(), evidence.question)).names
+    said = {word for n in passages for word in words(evidence.hits[n - 1].chunk.contextual_text)}
+    return frozenset(name for name in names if not set(words(name)) & said)

@@ -1,0 +1,34 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knowledge.spelling import correct
+
+KNOWN = frozenset({"company", "kilometre", "evacuation", "often", "hotel", "trip"})
+
+
+def fix(text: str) -> str:
+    return correct(text, known=KNOWN, is_known=lambda word: word.casefold() in KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("what does the compnay pay", "what does the company pay"),
+        ("per kilomter?", "per kilometre?"),
+        ("evacuatoin drills", "evacuation drills"),
+        ("how offen", "how often"),
+    ],
+)
+def test_slips_of_the_fingers_are_corrected(typed: str, meant: str) -> None:
+    assert fix(typed) == meant
+
+
+@pytest.mark.parametrize("text", ["a hotel in Hostel", "trap", "giraffes", "motel rooms", "companies"])
+def test_other_words_stay_as_they_are(text: str) -> None:
+    assert fix(text) == text
+
+
+@given(st.text())
+def test_without_known_words_nothing_changes(text: str) -> None:
+    assert correct(text, known=(), is_known=lambda _: False) == text
