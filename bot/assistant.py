@@ -7,31 +7,22 @@ whatever happens inside, leaving the block stores the turn.
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from bot import quotes, ranking, relevance
+from bot import quotes, relevance
+from bot.draft import Draft
 from bot.errors import ModelError
-from bot.evidence import Evidence, Vocabulary
 from bot.facts import strip_citations
-from bot.followup import search_query
+from bot.findings import Search, find
 from bot.grounding import Grounding, is_decline, sentences
 from bot.llm.protocol import LLM
-from bot.messages import Event, Final, IncomingMessage, Progress, Text
+from bot.messages import Event, IncomingMessage, Progress
 from bot.prompt import Exchange, Passage, Prompt, fit, load_prompt
-from feedback.records import Mode, Outcome, SourceRecord, Turn, now
 from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
 from knowledge.documents import Hit
-from knowledge.embedding import Embedder
-from knowledge.lexical import content
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,72 +31,6 @@ HISTORY_TURNS = 6
 GIVE_UP_AFTER = 3
 """Sentences dropped in a row after which the model is not listened to any longer: nobody waits for its ramblings."""
 UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:"
-
-
-class Search(Protocol):
-    """The part of the knowledge layer that answering needs; its methods block."""
-
-    def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]: ...
-
-    @property
-    def embedder(self) -> Embedder: ...
-
-    @property
-    def vocabulary(self) -> Vocabulary: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the documents have on a question."""
-
-    evidence: Evidence
-    scores: npt.NDArray[np.float64]
-    """Of the evidence's statements, see `bot.ranking`."""
-    relevance: float
-    quotes: list[quotes.Quote]
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether what was found is near the question, and perhaps no answer to it."""
-        quoted = {quote.statement.n for quote in self.quotes}
-        return self.relevance < relevance.ANSWER or bool(relevance.unmentioned(self.evidence, quoted))
-
-
-@dataclass
-class _Draft:
-    """What is known of a turn so far."""
-
-    message: IncomingMessage
-    prompt_id: str
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    started_at: datetime = field(default_factory=now)
-    clock: float = field(default_factory=time.monotonic)
-    pieces: list[str] = field(default_factory=list)
-    mode: Mode = "unknown"
-    outcome: Outcome = "cancelled"
-    hits: Sequence[Hit] = ()
-    cited: set[int] = field(default_factory=set)
-    dropped: list[str] = field(default_factory=list)
-    note: str = ""
-    error: str | None = None
-    retrieve_ms: int = 0
-    first_text_ms: int | None = None
-    total_ms: int = 0
-    stored: bool = False
-
-    def elapsed_ms(self) -> int:
-        return round(1000 * (time.monotonic() - self.clock))
-
-    def text(self, content: str) -> Text:
-        """A piece that is about to be shown."""
-        if self.first_text_ms is None:
-            self.first_text_ms = self.elapsed_ms()
-        self.pieces.append(content)
-        return Text(content)
-
-    @property
-    def answer(self) -> str:
-        return "".join(self.pieces).strip()
 
 
 class Assistant:
@@ -143,7 +68,7 @@ class Assistant:
         Leaving the block early cancels the model's work and stores what was shown as a cancelled turn.
         Raises `ParleyError`, `KnowledgeError` or `FeedbackError`, with the turn stored as failed.
         """
-        draft = _Draft(message, self._prompt.id)
+        draft = Draft(message, self._prompt.id)
         try:
             async with aclosing(self._events(draft)) as events:
                 yield events
@@ -154,10 +79,17 @@ class Assistant:
             if not draft.stored:
                 await asyncio.shield(self._save(draft))
 
-    async def _events(self, draft: _Draft) -> AsyncGenerator[Event]:
+    async def _events(self, draft: Draft) -> AsyncGenerator[Event]:
         yield Progress("searching", "Searching the documents")
         history = await self._history(draft.message)
-        found = await asyncio.to_thread(self._find, draft.message, history)
+        found = await asyncio.to_thread(
+            find,
+            self._search,
+            draft.message.text,
+            earlier=[exchange.question for exchange in history],
+            sources=visible_sources(self._visible_to, draft.message.principals),
+            top_k=self._top_k,
+        )
         evidence = found.evidence
         draft.hits, draft.retrieve_ms = evidence.hits, draft.elapsed_ms()
 
@@ -167,7 +99,7 @@ class Assistant:
             draft.cited = {quote.statement.n for quote in found.quotes}
             yield draft.text(f"{UNSURE}\n\n{quotes.render(found.quotes)}")
         else:
-            passages = _to_read(found)
+            passages = found.passages
             yield Progress("reading", f"Reading {_count(len(passages))}")
             grounding = Grounding(evidence, found.scores)
             async with aclosing(self._written(draft, grounding, history, passages)) as written:
@@ -181,11 +113,11 @@ class Assistant:
 
         draft.outcome = "answered"
         await self._save(draft)
-        yield self._final(draft)
+        yield draft.final()
 
     async def _written(
         self,
-        draft: _Draft,
+        draft: Draft,
         grounding: Grounding,
         history: Sequence[Exchange],
         passages: Sequence[Passage],
@@ -222,7 +154,7 @@ class Assistant:
                             break
                         continue
                     in_a_row = 0
-                    draft.mode = "written"
+                    draft.mode, draft.model_id = "written", self._llm.model_id
                     draft.cited.update(checked.cited)
                     yield draft.text(checked.text)
         except TimeoutError:
@@ -231,27 +163,6 @@ class Assistant:
             draft.note = str(error)
         if draft.note:
             log.warning("turn %s has to do without the model: %s", draft.id, draft.note)
-
-    def _find(self, message: IncomingMessage, history: Sequence[Exchange]) -> _Found:
-        """Search and cut into statements: blocking work, for a thread."""
-        vocabulary = self._search.vocabulary
-        query = search_query(
-            vocabulary.corrected(message.text),
-            earlier=[exchange.question for exchange in history],
-            analyse=lambda text: vocabulary.analyse(content(text)),
-        )
-        sources = visible_sources(self._visible_to, message.principals)
-        hits = self._search.search(query, sources=sources, top_k=self._top_k)
-        evidence = Evidence(
-            query, hits, embedder=self._search.embedder, vocabulary=vocabulary, asked=message.text
-        )
-        scores = ranking.scores(ranking.feature_matrix(evidence))
-        return _Found(
-            evidence,
-            scores,
-            relevance=relevance.probability(scores),
-            quotes=quotes.best_quotes(evidence, scores),
-        )
 
     async def _history(self, message: IncomingMessage) -> list[Exchange]:
         turns = await asyncio.to_thread(
@@ -263,45 +174,10 @@ class Assistant:
         )
         return [Exchange(turn.question, strip_citations(turn.answer)) for turn in turns]
 
-    async def _save(self, draft: _Draft) -> None:
+    async def _save(self, draft: Draft) -> None:
         draft.total_ms = draft.elapsed_ms()
-        records = tuple(_record(n, hit) for n, hit in enumerate(draft.hits, start=1))
-        turn = Turn(
-            id=draft.id,
-            platform=draft.message.platform,
-            conversation_id=draft.message.conversation_id,
-            thread_id=draft.message.thread_id,
-            user_id=draft.message.user_id,
-            question=draft.message.text,
-            answer=draft.answer,
-            mode=draft.mode,
-            outcome=draft.outcome,
-            sources=tuple(record for record in records if record.n in draft.cited),
-            retrieved=records,
-            model_id=self._llm.model_id if draft.mode == "written" else "",
-            prompt_id=draft.prompt_id,
-            started_at=draft.started_at,
-            retrieve_ms=draft.retrieve_ms,
-            first_text_ms=draft.first_text_ms,
-            total_ms=draft.total_ms,
-            dropped=tuple(draft.dropped),
-            error=draft.error,
-        )
-        await asyncio.to_thread(self._store.save_turn, turn)
+        await asyncio.to_thread(self._store.save_turn, draft.turn())
         draft.stored = True
-
-    def _final(self, draft: _Draft) -> Final:
-        return Final(
-            turn_id=draft.id,
-            mode=draft.mode,
-            answer=draft.answer,
-            sources=tuple(_record(n, hit) for n, hit in enumerate(draft.hits, start=1) if n in draft.cited),
-            model_id=self._llm.model_id if draft.mode == "written" else "",
-            retrieve_ms=draft.retrieve_ms,
-            first_text_ms=draft.first_text_ms,
-            total_ms=draft.total_ms,
-            note=draft.note,
-        )
 
 
 async def until(deadline: float, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
@@ -313,17 +189,6 @@ async def until(deadline: float, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
             except StopAsyncIteration:
                 return
             yield item
-
-
-def _to_read(found: _Found) -> list[Passage]:
-    """The passages of the best statements, best first, under the numbers they are cited by."""
-    numbers = dict.fromkeys(quote.statement.n for quote in found.quotes)
-    return [(n, found.evidence.hits[n - 1]) for n in numbers]
-
-
-def _record(n: int, hit: Hit) -> SourceRecord:
-    chunk = hit.chunk
-    return SourceRecord(n, chunk.id, chunk.title, chunk.heading, chunk.uri, round(hit.score, 4), chunk.text)
 
 
 def _count(count: int) -> str:

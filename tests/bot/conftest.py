@@ -40,7 +40,7 @@ class Words:
 
 
 class FakeSearch:
-    """Ranks every passage by the words it shares with the query; satisfies `bot.assistant.Search`."""
+    """Ranks every passage by the words it shares with the query; satisfies `bot.findings.Search`."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         self.chunks = chunks

@@ -1,0 +1,107 @@
+"""A turn while it is being made: what was found, shown and dropped so far, and how long it took."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.messages import Final, IncomingMessage, Text
+from feedback.records import Mode, Outcome, SourceRecord, Turn, now
+from knowledge.documents import Hit
+
+
+@dataclass
+class Draft:
+    """What is known of a turn so far."""
+
+    message: IncomingMessage
+    prompt_id: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = field(default_factory=now)
+    clock: float = field(default_factory=time.monotonic)
+    pieces: list[str] = field(default_factory=list)
+    mode: Mode = "unknown"
+    model_id: str = ""
+    """Of the model that wrote some of it."""
+    outcome: Outcome = "cancelled"
+    hits: Sequence[Hit] = ()
+    cited: set[int] = field(default_factory=set)
+    dropped: list[str] = field(default_factory=list)
+    note: str = ""
+    error: str | None = None
+    retrieve_ms: int = 0
+    first_text_ms: int | None = None
+    total_ms: int = 0
+    stored: bool = False
+
+    def elapsed_ms(self) -> int:
+        return round(1000 * (time.monotonic() - self.clock))
+
+    def text(self, content: str) -> Text:
+        """A piece that is about to be shown."""
+        if self.first_text_ms is None:
+            self.first_text_ms = self.elapsed_ms()
+        self.pieces.append(content)
+        return Text(content)
+
+    @property
+    def answer(self) -> str:
+        return "".join(self.pieces).strip()
+
+    @property
+    def sources(self) -> tuple[SourceRecord, ...]:
+        """The passages that are cited."""
+        return tuple(record for record in self._retrieved() if record.n in self.cited)
+
+    def turn(self) -> Turn:
+        """What is stored."""
+        return Turn(
+            id=self.id,
+            platform=self.message.platform,
+            conversation_id=self.message.conversation_id,
+            thread_id=self.message.thread_id,
+            user_id=self.message.user_id,
+            question=self.message.text,
+            answer=self.answer,
+            mode=self.mode,
+            outcome=self.outcome,
+            sources=self.sources,
+            retrieved=self._retrieved(),
+            model_id=self.model_id,
+            prompt_id=self.prompt_id,
+            started_at=self.started_at,
+            retrieve_ms=self.retrieve_ms,
+            first_text_ms=self.first_text_ms,
+            total_ms=self.total_ms,
+            dropped=tuple(self.dropped),
+            error=self.error,
+        )
+
+    def final(self) -> Final:
+        """What adapters show below the answer."""
+        return Final(
+            turn_id=self.id,
+            mode=self.mode,
+            answer=self.answer,
+            sources=self.sources,
+            model_id=self.model_id,
+            retrieve_ms=self.retrieve_ms,
+            first_text_ms=self.first_text_ms,
+            total_ms=self.total_ms,
+            note=self.note,
+        )
+
+    def _retrieved(self) -> tuple[SourceRecord, ...]:
+        return tuple(
+            SourceRecord(
+                n,
+                hit.chunk.id,
+                hit.chunk.title,
+                hit.chunk.heading,
+                hit.chunk.uri,
+                round(hit.score, 4),
+                hit.chunk.text,
+            )
+            for n, hit in enumerate(self.hits, start=1)
+        )
