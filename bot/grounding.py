@@ -37,6 +37,8 @@ NUMBER_MARGIN = 0.2
 """… which is also at most this far behind the best statement."""
 OFF_QUESTION = 4.0
 """A sentence rests on a statement whose rank score is at most this far below the best."""
+FEWEST_WORDS = 3
+"""Of a sentence that holds no figure, address or code."""
 SHARED_WORDS = 0.6
 """Least share of a sentence's content words found in its passages or the question."""
 
@@ -126,6 +128,8 @@ class Grounding:
             return "it says nothing"
         if bare.endswith("?"):
             return "it is a question"
+        if len(words(bare)) < FEWEST_WORDS and not (numbers(bare) or facts(bare).technical):
+            return "it is a fragment"
         if fold(bare) in self._released:
             return "it was said already"
         return ""

@@ -46,6 +46,7 @@ def test_a_sentence_that_the_passages_say_is_released_with_a_citation(search: Fa
         "Bananas grow on tropical islands far away.",
         "Must receipts be handed in within 30 days?",
         "Yes.",
+        "> | Receipts |",
         "...",
     ],
 )
