@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.live import Live
@@ -212,8 +212,13 @@ class ConsoleAdapter:
         self._console.print("A new thread; what was said before is not part of it.")
 
     async def _reindex(self, _: str) -> None:
-        report = await self._app.reindex()
-        for line in sync_lines(report):
+        task = asyncio.create_task(self._app.reindex())
+        with _interrupts(task):
+            await asyncio.wait([task])
+        if task.cancelled():
+            self._console.print("Stopped; the next /reindex continues there.", style="dim")
+            return
+        for line in sync_lines(task.result()):
             self._console.print(line, markup=False)
 
     async def _help(self, _: str) -> None:
@@ -224,7 +229,7 @@ class ConsoleAdapter:
 
 
 @contextmanager
-def _interrupts(task: "asyncio.Task[object]") -> "Iterator[None]":
+def _interrupts(task: "asyncio.Task[Any]") -> "Iterator[None]":
     """Ctrl-C cancels the task while the block runs."""
     loop = asyncio.get_running_loop()
     try:

@@ -86,25 +86,29 @@ class WebAdapter:
     interactive: ClassVar[bool] = False
 
     def __init__(self, app: App) -> None:
+        """Raises `SettingsError` when others could connect and there is no token."""
         self._app = app
         self._settings = app.settings.web
+        if self.configured and not _is_loopback(self._settings.host) and self._settings.token is None:
+            raise SettingsError(
+                f"web.host is {self._settings.host}, which other machines can reach: set PARLEY_WEB_TOKEN to a "
+                'secret of your own, or web.host to "127.0.0.1".'
+            )
 
     @property
     def configured(self) -> bool:
         return self._settings.port is not None
 
     async def run(self) -> None:
-        """Serve until cancelled; raises `SettingsError` when others could connect and there is no token."""
-        settings = self._settings
-        if not _is_loopback(settings.host) and settings.token is None:
-            raise SettingsError(
-                f"web.host is {settings.host}, which other machines can reach: set PARLEY_WEB_TOKEN to a secret of "
-                'your own, or web.host to "127.0.0.1".'
-            )
-        if settings.port is None:
+        """Serve until cancelled."""
+        if self._settings.port is None:
             raise SettingsError("web.port is not set; add `port = 8080` to the [web] section.")
         config = Config(
-            self.application(), host=settings.host, port=settings.port, log_config=None, lifespan="off"
+            self.application(),
+            host=self._settings.host,
+            port=self._settings.port,
+            log_config=None,
+            lifespan="off",
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve())

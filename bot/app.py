@@ -7,6 +7,7 @@ whatever comes first, so that a prompt can be shown at once.
 import asyncio
 import getpass
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -23,7 +24,7 @@ from bot.llm.protocol import LLM
 from feedback.store import FeedbackStore
 
 if TYPE_CHECKING:
-    from knowledge.planning import ProgressCallback, SyncReport
+    from knowledge.planning import Progress, ProgressCallback, SyncReport
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +72,22 @@ class App:
     async def reindex(
         self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
     ) -> "SyncReport":
-        """Bring the index up to date while answers go on."""
-        return await asyncio.to_thread(self.library.sync, only=only, dry_run=dry_run, on_progress=on_progress)
+        """Bring the index up to date while answers go on; when cancelled, the work stops at the next file.
+
+        What was done until then is not lost: the next run continues there.
+        """
+        stopped = threading.Event()
+
+        def tick(progress: "Progress") -> None:
+            if stopped.is_set():
+                raise InterruptedError
+            if on_progress is not None:
+                on_progress(progress)
+
+        try:
+            return await asyncio.to_thread(self.library.sync, only=only, dry_run=dry_run, on_progress=tick)
+        finally:
+            stopped.set()
 
     async def close(self) -> None:
         for task in self._warming:

@@ -1,5 +1,6 @@
 """Work that is due by the clock while Parley serves: reading the sources again."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ async def refresh(app: "App") -> None:
     """Reindex every source; a failure is logged, and the next run tries again."""
     try:
         report = await app.reindex()
+    except asyncio.CancelledError:
+        log.info("stopped while reading the sources; the next run continues there")
     except IndexBusyError:
         log.info("another process is indexing; the next run looks again")
     except KnowledgeError as error:
