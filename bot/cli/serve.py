@@ -30,6 +30,8 @@ async def _serve(app: "App") -> None:
     from bot.plugins import adapters
 
     logging.getLogger().setLevel(logging.INFO)
+    for chatty in ("httpx", "uvicorn.access", "apscheduler"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     running = [adapter for adapter in adapters(app) if adapter.configured]
     if not running:
         raise SettingsError(
