@@ -143,4 +143,4 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 def _log_failure(task: asyncio.Task[None]) -> None:
     """Nothing is lost by a failure here: the question that needs the part meets it again and says so."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("could not %s: %s", task.get_name(), error)
+        log.info("could not %s: %s", task.get_name(), error)

@@ -162,7 +162,7 @@ class Assistant:
         except ModelError as error:
             draft.note = str(error)
         if draft.note:
-            log.warning("turn %s has to do without the model: %s", draft.id, draft.note)
+            log.info("turn %s has to do without the model: %s", draft.id, draft.note)
 
     async def _history(self, message: IncomingMessage) -> list[Exchange]:
         turns = await asyncio.to_thread(
