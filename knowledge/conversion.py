@@ -130,7 +130,7 @@ def _slide(number: str, body: str) -> str:
 
 def _xlsx(data: bytes) -> Converted:
     _require_office_file(data)
-    import openpyxl  # type: ignore[import-untyped,unused-ignore]
+    import openpyxl
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     parts = []
@@ -231,10 +231,10 @@ def _office_title(data: bytes) -> str:
     """The title in the core properties, which all Office Open XML files have in the same place."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            from defusedxml import ElementTree  # type: ignore[import-untyped,unused-ignore]
+            from defusedxml import ElementTree
 
             root = ElementTree.fromstring(archive.read("docProps/core.xml"))
-            return cast("str", root.findtext("{http://purl.org/dc/elements/1.1/}title") or "").strip()
+            return (root.findtext("{http://purl.org/dc/elements/1.1/}title") or "").strip()
     except (KeyError, ValueError, SyntaxError, zipfile.BadZipFile):
         return ""
 

@@ -156,7 +156,7 @@ def split_front_matter(text: str) -> tuple[dict[str, str], str]:
 
     What is not a YAML mapping is text (a thematic break at the start of a page is legal Markdown).
     """
-    import yaml  # type: ignore[import-untyped,unused-ignore]
+    import yaml
 
     match = _FRONT_MATTER.match(text)
     if match is None:

@@ -77,10 +77,10 @@ def pptx(*slides: tuple[str, str]) -> bytes:
 
 def xlsx(**sheets: list[list[object]]) -> bytes:
     """Sheets by name, as rows of values."""
-    from openpyxl import Workbook  # type: ignore[import-untyped,unused-ignore]
+    from openpyxl import Workbook
 
     book = Workbook()
-    book.remove(book.active)
+    book.remove(book.worksheets[0])
     for name, rows in sheets.items():
         sheet = book.create_sheet(name)
         for row in rows:
