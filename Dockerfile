@@ -39,7 +39,7 @@ ENV PATH=/opt/parley/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PARLEY_CONFIG=/etc/parley/parley.toml \
     PARLEY_DATA_DIR=/var/lib/parley
-USER parley
+USER 10001
 WORKDIR /var/lib/parley
 VOLUME /var/lib/parley
 EXPOSE 8080
