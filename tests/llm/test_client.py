@@ -51,7 +51,7 @@ async def _deltas(client: OpenAIClient) -> list[Delta]:
             "shorter",
         ),
         (400, {"error": {"message": "bad stop"}}, ModelError, "bad stop"),
-        (401, {"error": {"message": "key"}}, ModelUnavailableError, r"llm\.api_key"),
+        (401, {"error": {"message": "key"}}, ModelUnavailableError, "PARLEY_LLM_API_KEY"),
         (404, {"error": {"message": "model"}}, ModelUnavailableError, r"llm\.url"),
         (429, {"error": {"message": "full"}}, ModelBusyError, "queue is full"),
         (500, {"error": {"message": "oops"}}, ModelUnavailableError, "status 500"),
