@@ -11,10 +11,8 @@ from typing import ClassVar, Protocol
 
 from bot.app import App
 from bot.assistant import Assistant
-from bot.errors import ParleyError
+from bot.errors import EXPLAINED
 from bot.messages import Final, IncomingMessage, Progress, Text
-from feedback.errors import FeedbackError
-from knowledge.errors import KnowledgeError
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +71,7 @@ async def deliver(assistant: Assistant, message: IncomingMessage, reply: Reply) 
                         return event
     except asyncio.CancelledError:
         raise
-    except (ParleyError, KnowledgeError, FeedbackError) as error:
+    except EXPLAINED as error:
         log.warning("message %s/%s failed: %s", message.platform, message.event_id, error)
         await reply.fail(str(error))
     except Exception:

@@ -18,7 +18,7 @@ from bot.facts import strip_citations
 from bot.findings import Search, find
 from bot.grounding import Grounding, is_decline, sentences
 from bot.llm.protocol import LLM
-from bot.messages import Event, IncomingMessage, Progress
+from bot.messages import Event, IncomingMessage, Progress, Text
 from bot.prompt import Exchange, Passage, Prompt, fit, load_prompt
 from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
@@ -30,7 +30,8 @@ T = TypeVar("T")
 HISTORY_TURNS = 6
 GIVE_UP_AFTER = 3
 """Sentences dropped in a row after which the model is not listened to any longer: nobody waits for its ramblings."""
-UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:"
+UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:\n\n"
+BESIDE = "\n\nThe documents say:\n\n"
 
 
 class Assistant:
@@ -96,8 +97,7 @@ class Assistant:
         if found.relevance < relevance.SHOW:
             yield draft.text(_unknown(evidence.hits))
         elif found.is_doubtful:
-            draft.cited = {quote.statement.n for quote in found.quotes}
-            yield draft.text(f"{UNSURE}\n\n{quotes.render(found.quotes)}")
+            yield _quoted(draft, found.quotes, lead=UNSURE)
         else:
             passages = found.passages
             yield Progress("reading", f"Reading {_count(len(passages))}")
@@ -105,11 +105,11 @@ class Assistant:
             async with aclosing(self._written(draft, grounding, history, passages)) as written:
                 async for event in written:
                     yield event
-            if draft.mode != "written" or not grounding.is_sound:
-                lead = "\n\nThe documents say:\n\n" if draft.mode == "written" else ""
-                draft.mode = "written" if lead else "quotes"
-                draft.cited.update(quote.statement.n for quote in found.quotes)
-                yield draft.text(lead + quotes.render(found.quotes))
+            if draft.mode != "written":
+                draft.mode = "quotes"
+                yield _quoted(draft, found.quotes)
+            elif not grounding.is_sound:
+                yield _quoted(draft, found.quotes, lead=BESIDE)
 
         draft.outcome = "answered"
         await self._save(draft)
@@ -189,6 +189,12 @@ async def until(deadline: float, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
             except StopAsyncIteration:
                 return
             yield item
+
+
+def _quoted(draft: Draft, chosen: Sequence[quotes.Quote], *, lead: str = "") -> Text:
+    """Quotes as the next piece of the answer, and cited."""
+    draft.cited.update(quote.statement.n for quote in chosen)
+    return draft.text(lead + quotes.render(chosen))
 
 
 def _count(count: int) -> str:

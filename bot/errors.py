@@ -10,9 +10,12 @@
         ├── ModelUnavailableError  no model, or it is down; quotes still work
         └── ModelBusyError     the queue is full
 
-`knowledge.errors` and `feedback.errors` hold the trees of those packages; the command line and the adapters
-turn all three into a sentence at one boundary.
+`knowledge.errors` and `feedback.errors` hold the trees of those packages; `EXPLAINED` names all three for the
+boundaries that turn them into a sentence.
 """
+
+from feedback.errors import FeedbackError
+from knowledge.errors import KnowledgeError
 
 
 class ParleyError(Exception):
@@ -49,3 +52,7 @@ class ModelUnavailableError(ModelError):
 
 class ModelBusyError(ModelError):
     """The model's queue is full."""
+
+
+EXPLAINED = (ParleyError, KnowledgeError, FeedbackError)
+"""Errors whose message is a sentence for people; anything else is a fault of the program."""

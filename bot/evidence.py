@@ -112,12 +112,12 @@ class Evidence:
     @cached_property
     def stems(self) -> tuple[frozenset[str], ...]:
         """Stems of each statement in context."""
-        return tuple(frozenset(self._vocabulary.analyse(s.in_context)) for s in self.statements)
+        return tuple(frozenset(self.analyse(s.in_context)) for s in self.statements)
 
     @cached_property
     def passage_stems(self) -> tuple[frozenset[str], ...]:
         """Stems of each passage under its headings, in the order of the hits."""
-        return tuple(frozenset(self._vocabulary.analyse(hit.chunk.contextual_text)) for hit in self.hits)
+        return tuple(frozenset(self.analyse(hit.chunk.contextual_text)) for hit in self.hits)
 
     @cached_property
     def similarities(self) -> npt.NDArray[np.float32]:

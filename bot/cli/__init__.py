@@ -11,7 +11,7 @@ import typer
 
 from bot.cli import ask, doctor, feedback, init, knowledge, model, serve
 from bot.cli.context import state
-from bot.errors import ParleyError, UsageError
+from bot.errors import EXPLAINED, UsageError
 
 app = typer.Typer(
     name="parley",
@@ -64,10 +64,7 @@ def main() -> NoReturn:
 
 
 def _explain(error: Exception) -> int:
-    from feedback.errors import FeedbackError
-    from knowledge.errors import KnowledgeError
-
-    if isinstance(error, ParleyError | KnowledgeError | FeedbackError):
+    if isinstance(error, EXPLAINED):
         typer.echo(f"parley: {error}", err=True)
         return 2 if isinstance(error, UsageError) else 1
     typer.echo(

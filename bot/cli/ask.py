@@ -68,11 +68,9 @@ async def _print_text(app: "App", questions: Iterator[str]) -> bool:
 
 async def _print_json(app: "App", questions: Iterator[str]) -> bool:
     """One object a line, also for a question that failed; returns whether any did."""
-    from bot.errors import ParleyError
+    from bot.errors import EXPLAINED
     from bot.messages import Final, IncomingMessage
     from bot.reports import answer_json
-    from feedback.errors import FeedbackError
-    from knowledge.errors import KnowledgeError
 
     app.start()
     failed = False
@@ -90,7 +88,7 @@ async def _print_json(app: "App", questions: Iterator[str]) -> bool:
                 async for event in events:
                     if isinstance(event, Final):
                         print_json(answer_json(event))
-        except (ParleyError, KnowledgeError, FeedbackError) as error:
+        except EXPLAINED as error:
             failed = True
             print_json({"error": str(error), "question": text})
     return failed

@@ -54,13 +54,11 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 
 def _run(name: str, check: "Callable[[Settings], str]", loaded: "Settings") -> Finding:
-    from bot.errors import ParleyError
-    from feedback.errors import FeedbackError
-    from knowledge.errors import KnowledgeError
+    from bot.errors import EXPLAINED
 
     try:
         return Finding(name, ok=True, detail=check(loaded))
-    except (ParleyError, KnowledgeError, FeedbackError) as error:
+    except EXPLAINED as error:
         return Finding(name, ok=False, detail=str(error))
     except Exception as error:
         if state.debug:
