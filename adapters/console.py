@@ -8,10 +8,10 @@ import asyncio
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -19,9 +19,10 @@ from rich.markdown import Markdown
 from rich.spinner import Spinner
 from rich.text import Text as Styled
 
-from adapters.protocol import deliver
-from adapters.render import plain_source
+from adapters.protocol import OnTheLine
+from adapters.render import REASONS, plain_source
 from bot.app import App
+from bot.errors import UsageError
 from bot.messages import Final, IncomingMessage, Progress
 from bot.reports import sync_lines
 from feedback.records import Score, Vote
@@ -29,15 +30,16 @@ from feedback.records import Score, Vote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+T = TypeVar("T")
 HELP = """\
 Ask anything in your own words; a follow-up may lean on the question before it.
   /good            the last answer was good
-  /bad [reason]    it was not: wrong, incomplete, outdated, …
+  /bad [reason]    it was not: wrong, incomplete, outdated, … (and `: comment`, if you like)
   /sources         the passages behind the last answer, in full
   /new             start a new thread
   /reindex         read the documents again
+  /status, /channel …   what administrators use in chat; /channel shows its forms
   /quit            leave (so does Ctrl-D)"""
-REASONS = ("wrong", "incomplete", "outdated", "wrong source", "too slow", "other")
 
 
 class ConsoleReply:
@@ -73,9 +75,16 @@ class ConsoleReply:
         self._end_text()
         self._console.print(sentence, style="red")
 
-    def stopped(self) -> None:
+    async def say(self, markdown: str) -> None:
+        self._end_text()
+        self._console.print(Markdown(markdown))
+
+    async def stopped(self) -> None:
         self._end_text()
         self._console.print("Stopped.", style="dim")
+
+    async def withdraw(self) -> None:
+        self._end_text()
 
     def _end_text(self) -> None:
         if self._live:
@@ -94,7 +103,7 @@ class _Thread:
     last: Final | None = None
 
 
-class ConsoleAdapter:
+class ConsoleAdapter(OnTheLine):
     """Chat in the terminal, or along a script on standard input."""
 
     name: ClassVar[str] = "console"
@@ -106,6 +115,7 @@ class ConsoleAdapter:
         self._console = console or Console(highlight=False)
         self._echo = echo
         self._thread = _Thread(uuid.uuid4().hex)
+        self._task: asyncio.Task[Any] | None = None
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "/good": self._good,
             "/bad": self._bad,
@@ -126,13 +136,24 @@ class ConsoleAdapter:
             f"{', '.join(self._app.source_names)} · /help lists the commands, /quit leaves"
         )
         async for line in self._lines():
-            command, _, rest = line.partition(" ")
-            if command in {"/quit", "/exit"}:
+            if line in {"/quit", "/exit"}:
                 break
-            if line.startswith("/"):
-                await self._commands.get(command, self._unknown)(rest.strip())
-            elif line:
-                await self.ask(line)
+            await self.enter(line)
+
+    async def enter(self, line: str) -> None:
+        """Do what a line says: one of the terminal's commands, one of Parley's, or a question."""
+        command, _, rest = line.partition(" ")
+        if command in self._commands:
+            await self._commands[command](rest.strip())
+        elif line.startswith("/"):
+            await self._run_command(line[1:])
+        else:
+            await self.ask(line)
+
+    def interrupt(self) -> None:
+        """Stop what is being done, as Ctrl-C does."""
+        if self._task:
+            self._task.cancel()
 
     async def _lines(self) -> AsyncIterator[str]:
         if not (sys.stdin.isatty() and self._console.is_terminal):
@@ -155,28 +176,41 @@ class ConsoleAdapter:
 
     async def ask(self, question: str) -> Final | None:
         """Answer one question aloud; None when there was no answer."""
-        message = IncomingMessage(
+        if not question:
+            self._console.print("Ask me anything in your own words; /help lists the commands.")
+            return None
+        message = self._message(question)
+        task = await self._interruptible(self._app.desk.ask(self, message, self.reply(message)))
+        if task.cancelled():
+            return None
+        self._thread.last = task.result() or self._thread.last
+        return task.result()
+
+    def reply(self, message: IncomingMessage) -> ConsoleReply:  # noqa: ARG002
+        """The next answer, below all that is there."""
+        if not self._console.is_terminal:
+            return ConsoleReply(self._console, None)
+        live = Live(console=self._console, refresh_per_second=12, vertical_overflow="visible")
+        live.start()
+        return ConsoleReply(self._console, live)
+
+    def _message(self, text: str) -> IncomingMessage:
+        return IncomingMessage(
             platform=self.name,
             event_id=uuid.uuid4().hex,
             conversation_id=f"terminal:{self._app.user}",
             thread_id=self._thread.id,
             user_id=self._app.user,
-            text=question,
+            text=text,
         )
-        live = None
-        if self._console.is_terminal:
-            live = Live(console=self._console, refresh_per_second=12, vertical_overflow="visible")
-            live.start()
-        reply = ConsoleReply(self._console, live)
-        task = asyncio.create_task(deliver(self._app.assistant, message, reply))
+
+    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """The task of that work, ended; cancelled by Ctrl-C."""
+        self._task = task = asyncio.create_task(work)
         with _interrupts(task):
             await asyncio.wait([task])
-        if task.cancelled():
-            reply.stopped()
-            return None
-        final = task.result()
-        self._thread.last = final or self._thread.last
-        return final
+        self._task = None
+        return task
 
     async def _good(self, _: str) -> None:
         await self._vote(1, "")
@@ -188,13 +222,14 @@ class ConsoleAdapter:
         if self._thread.last is None:
             self._console.print("There is no answer to vote on yet: ask something first.")
             return
-        known = reason.lower() in REASONS
+        first, _, comment = reason.partition(":")
+        known = first.strip().lower() in REASONS
         vote = Vote(
             turn_id=self._thread.last.turn_id,
             user_id=self._app.user,
             score=score,
-            reason=reason.lower() if known else ("other" if reason else ""),
-            comment="" if known else reason,
+            reason=first.strip().lower() if known else ("other" if reason else ""),
+            comment=comment.strip() if known else reason,
         )
         await asyncio.to_thread(self._app.feedback.save_vote, vote)
         self._console.print("Thank you, 👍 noted." if score > 0 else "Thank you, 👎 noted.")
@@ -212,9 +247,7 @@ class ConsoleAdapter:
         self._console.print("A new thread; what was said before is not part of it.")
 
     async def _reindex(self, _: str) -> None:
-        task = asyncio.create_task(self._app.reindex())
-        with _interrupts(task):
-            await asyncio.wait([task])
+        task = await self._interruptible(self._app.reindex())
         if task.cancelled():
             self._console.print("Stopped; the next /reindex continues there.", style="dim")
             return
@@ -224,8 +257,12 @@ class ConsoleAdapter:
     async def _help(self, _: str) -> None:
         self._console.print(HELP, markup=False)
 
-    async def _unknown(self, _: str) -> None:
-        self._console.print("There is no such command; /help lists them.")
+    async def _run_command(self, text: str) -> None:
+        try:
+            told = await self._app.desk.run_command(self._message(text))
+        except UsageError as error:
+            told = str(error)
+        self._console.print(Markdown(told))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from adapters.protocol import deliver
+from adapters.protocol import OnTheLine
 from bot.app import App
 from bot.errors import SettingsError
 from bot.messages import Final, IncomingMessage, Progress
@@ -66,6 +66,15 @@ class _QueueReply:
     async def fail(self, sentence: str) -> None:
         await self.events.put(("error", {"error": sentence}))
 
+    async def say(self, markdown: str) -> None:
+        await self.text(markdown)
+
+    async def stopped(self) -> None:
+        await self.fail("Stopped.")
+
+    async def withdraw(self) -> None:
+        await self.fail("Withdrawn.")
+
     async def __aiter__(self) -> AsyncIterator[tuple[str, dict[str, object]]]:
         while (event := await self.events.get()) is not None:
             yield event
@@ -79,7 +88,7 @@ class _Server(Server):
         yield
 
 
-class WebAdapter:
+class WebAdapter(OnTheLine):
     """Serves while `[web] port` is set."""
 
     name: ClassVar[str] = "web"
@@ -128,6 +137,10 @@ class WebAdapter:
             ]
         )
 
+    def reply(self, message: IncomingMessage) -> _QueueReply:  # noqa: ARG002
+        """An answer for whoever reads its events."""
+        return _QueueReply()
+
     async def _health(self, _: Request) -> Response:
         ready = self._app.ready
         return JSONResponse(
@@ -159,8 +172,8 @@ class WebAdapter:
 
     async def _events(self, message: IncomingMessage) -> AsyncGenerator[tuple[str, dict[str, object]]]:
         """The events of one answer; closing the generator cancels the answer."""
-        reply = _QueueReply()
-        task = asyncio.create_task(deliver(self._app.assistant, message, reply))
+        reply = self.reply(message)
+        task = asyncio.create_task(self._app.desk.ask(self, message, reply))
         task.add_done_callback(lambda _: reply.events.put_nowait(None))
         try:
             async for event in reply:

@@ -13,14 +13,26 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine
+
 from bot.assistant import Assistant
+from bot.commands import Commands, Status, channel_commands, status_command, stop_command
 from bot.config import Settings
 from bot.database import migrate, open_database
+from bot.desk import Desk
 from bot.errors import ModelFileError
+from bot.inbox import Inbox
 from bot.library import Library
 from bot.llm import models
 from bot.llm.local import Unavailable, connect
 from bot.llm.protocol import LLM
+from bot.messages import IncomingMessage
+from bot.outbox import Outbox
+from bot.places import Places
+from bot.policy import Policy
+from bot.queue import FairQueue
+from bot.thread_files import ThreadFiles
+from bot.vault import Vault
 from feedback.store import FeedbackStore
 
 if TYPE_CHECKING:
@@ -32,16 +44,19 @@ log = logging.getLogger(__name__)
 class App:
     """What adapters and commands work with."""
 
-    def __init__(self, settings: Settings, *, library: Library, llm: LLM, feedback: FeedbackStore) -> None:
+    def __init__(self, settings: Settings, *, library: Library, llm: LLM, engine: Engine) -> None:
         self.settings = settings
         self.library = library
         self.llm = llm
-        self.feedback = feedback
+        self.feedback = FeedbackStore(engine)
+        self.places = Places(engine)
+        self.thread_files = ThreadFiles(engine)
+        self.vault = Vault(engine, settings.slack.secret_key)
         self.user = getpass.getuser()
         self.assistant = Assistant(
             search=library,
             llm=llm,
-            store=feedback,
+            store=self.feedback,
             visible_to=library.visible_to,
             assistant_name=settings.chat.assistant_name,
             top_k=settings.knowledge.top_k,
@@ -49,7 +64,60 @@ class App:
             temperature=settings.llm.temperature,
             patience=settings.llm.timeout,
         )
+        self.desk = self._make_desk(engine)
         self._warming: list[asyncio.Task[None]] = []
+
+    def _make_desk(self, engine: Engine) -> Desk:
+        limits = self.settings.queue
+        inbox = Inbox(engine)
+        queue = FairQueue(
+            size=limits.size,
+            per_person=limits.per_person,
+            per_place=limits.per_place,
+            parallel=limits.parallel,
+        )
+        return Desk(
+            assistant=self.assistant,
+            feedback=self.feedback,
+            inbox=inbox,
+            outbox=Outbox(engine),
+            thread_files=self.thread_files,
+            policy=Policy(self.settings.policy, self.places, inbox),
+            queue=queue,
+            commands=Commands(
+                [
+                    status_command(self._status),
+                    stop_command(self._stop),
+                    *channel_commands(self.places, source_names=self.source_names),
+                ]
+            ),
+            read_file=self.library.read_file,
+            visible_to=self.library.visible_to,
+            prepared=self._loaded,
+        )
+
+    async def _loaded(self) -> None:
+        """Return when what `start` loads is there, or could not be loaded: then the question meets that itself."""
+        if self._warming:
+            await asyncio.wait(self._warming[:1])
+
+    async def _status(self) -> Status:
+        running, waiting = self.desk.load
+        return Status(
+            model=self.llm.model_id or "none; answers are quotes",
+            waiting=waiting,
+            answering=running,
+            sources=dict.fromkeys(self.source_names, (0, 0))
+            | await asyncio.to_thread(lambda: self.library.counts),
+        )
+
+    async def _stop(self, message: IncomingMessage) -> bool:
+        return await self.desk.stop(
+            platform=message.platform,
+            conversation_id=message.conversation_id,
+            thread_id=None if message.addressed == "command" else message.thread_id,  # it stands in no thread
+            user_id=message.user_id,
+        )
 
     @property
     def source_names(self) -> list[str]:
@@ -90,6 +158,8 @@ class App:
             stopped.set()
 
     async def close(self) -> None:
+        """End what runs in the background; what is being answered goes on after the next start."""
+        await self.desk.close(grace=0)
         for task in self._warming:
             task.cancel()
         await asyncio.gather(*self._warming, return_exceptions=True)
@@ -135,7 +205,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         stack.callback(engine.dispose)
         await asyncio.to_thread(migrate, engine)
         llm = await stack.enter_async_context(open_llm(settings))
-        app = App(settings, library=Library(settings, engine), llm=llm, feedback=FeedbackStore(engine))
+        app = App(settings, library=Library(settings, engine), llm=llm, engine=engine)
         stack.push_async_callback(app.close)
         yield app
 

@@ -9,17 +9,21 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from bot import quotes, relevance
+from bot.attachments import Attachments
 from bot.draft import Draft
 from bot.errors import ModelError
 from bot.facts import strip_citations
-from bot.findings import Search, find
+from bot.findings import Found, Search, find
+from bot.followup import talk
 from bot.grounding import Grounding, is_decline, sentences
 from bot.llm.protocol import LLM
 from bot.messages import Event, IncomingMessage, Progress, Text
-from bot.prompt import Exchange, Passage, Prompt, fit, load_prompt
+from bot.places import PlaceSettings
+from bot.prompt import Exchange, Manner, Prompt, fit, load_prompt
 from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
 from knowledge.documents import Hit
@@ -30,6 +34,9 @@ T = TypeVar("T")
 HISTORY_TURNS = 6
 GIVE_UP_AFTER = 3
 """Sentences dropped in a row after which the model is not listened to any longer: nobody waits for its ramblings."""
+ANYWHERE = PlaceSettings()
+JUST_THE_FILE = "Summarise the attached file."
+"""What is asked with a file and no word."""
 UNSURE = "I don't know: I am not sure that the documents say. The nearest I found:\n\n"
 BESIDE = "\n\nThe documents say:\n\n"
 
@@ -56,6 +63,7 @@ class Assistant:
         self._store = store
         self._visible_to = visible_to
         self._assistant_name = assistant_name
+        self._attachments = Attachments(search)
         self._top_k = top_k
         self._max_tokens = max_tokens
         self._temperature = temperature
@@ -63,15 +71,25 @@ class Assistant:
         self._prompt = prompt or load_prompt()
 
     @asynccontextmanager
-    async def answer(self, message: IncomingMessage) -> AsyncIterator[AsyncIterator[Event]]:
+    async def answer(
+        self,
+        message: IncomingMessage,
+        *,
+        place: PlaceSettings = ANYWHERE,
+        files: Sequence[tuple[str, str]] = (),
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         """Progress, then checked text, then one `Final`; the turn is stored before `Final` is seen.
 
+        `place` narrows what is searched and says how to write; `files` are the thread's, names and Markdown texts,
+        oldest first. The message's `context` helps to understand the question, and is no source.
         Leaving the block early cancels the model's work and stores what was shown as a cancelled turn.
         Raises `ParleyError`, `KnowledgeError` or `FeedbackError`, with the turn stored as failed.
         """
+        if message.attachments and not message.text.strip():
+            message = replace(message, text=JUST_THE_FILE)
         draft = Draft(message, self._prompt.id)
         try:
-            async with aclosing(self._events(draft)) as events:
+            async with aclosing(self._events(draft, place, files)) as events:
                 yield events
         except Exception as error:
             draft.outcome, draft.error = "failed", f"{type(error).__name__}: {error}"
@@ -80,16 +98,23 @@ class Assistant:
             if not draft.stored:
                 await asyncio.shield(self._save(draft))
 
-    async def _events(self, draft: Draft) -> AsyncGenerator[Event]:
-        yield Progress("searching", "Searching the documents")
-        history = await self._history(draft.message)
+    async def _events(
+        self, draft: Draft, place: PlaceSettings, files: Sequence[tuple[str, str]]
+    ) -> AsyncGenerator[Event]:
+        yield Progress(
+            "searching", "Searching the documents and the files" if files else "Searching the documents"
+        )
+        message = draft.message
+        history = await self._history(message)
         found = await asyncio.to_thread(
             find,
             self._search,
-            draft.message.text,
+            message.text,
             earlier=[exchange.question for exchange in history],
-            sources=visible_sources(self._visible_to, draft.message.principals),
+            context=message.context,
+            sources=self._sources(message, place),
             top_k=self._top_k,
+            files=self._attachments.of(files, new=[file.name for file in message.attachments]),
         )
         evidence = found.evidence
         draft.hits, draft.retrieve_ms = evidence.hits, draft.elapsed_ms()
@@ -99,16 +124,15 @@ class Assistant:
         elif found.is_doubtful:
             yield _quoted(draft, found.quotes, lead=UNSURE)
         else:
-            passages = found.passages
-            yield Progress("reading", f"Reading {_count(len(passages))}")
+            yield Progress("reading", f"Reading {_count(len(found.passages))}")
             grounding = Grounding(evidence, found.scores)
-            async with aclosing(self._written(draft, grounding, history, passages)) as written:
+            async with aclosing(self._written(draft, grounding, history, found, place)) as written:
                 async for event in written:
                     yield event
             if draft.mode != "written":
                 draft.mode = "quotes"
                 yield _quoted(draft, found.quotes)
-            elif not grounding.is_sound:
+            elif not grounding.is_sound and not found.is_outline:
                 yield _quoted(draft, found.quotes, lead=BESIDE)
 
         draft.outcome = "answered"
@@ -120,7 +144,8 @@ class Assistant:
         draft: Draft,
         grounding: Grounding,
         history: Sequence[Exchange],
-        passages: Sequence[Passage],
+        found: Found,
+        place: PlaceSettings,
     ) -> AsyncGenerator[Event]:
         """Sentences of the model that passed the check; none when it is down or has nothing to say.
 
@@ -132,9 +157,10 @@ class Assistant:
             fitted = await fit(
                 self._prompt,
                 draft.message.text,
-                assistant_name=self._assistant_name,
+                manner=Manner(self._assistant_name, persona=place.persona, language=place.language),
                 history=history,
-                passages=passages,
+                said=talk(draft.message.context, questions=[exchange.question for exchange in history]),
+                passages=found.passages,
                 count_tokens=self._llm.count_tokens,
                 budget=self._llm.context_window - self._max_tokens,
             )
@@ -164,6 +190,11 @@ class Assistant:
         if draft.note:
             log.info("turn %s has to do without the model: %s", draft.id, draft.note)
 
+    def _sources(self, message: IncomingMessage, place: PlaceSettings) -> frozenset[str]:
+        """What is searched: a place chooses among the sources that those who see the reply may see."""
+        visible = visible_sources(self._visible_to, message.principals)
+        return visible & frozenset(place.sources) if place.sources else visible
+
     async def _history(self, message: IncomingMessage) -> list[Exchange]:
         turns = await asyncio.to_thread(
             self._store.history,
@@ -172,7 +203,11 @@ class Assistant:
             message.thread_id,
             limit=HISTORY_TURNS,
         )
-        return [Exchange(turn.question, strip_citations(turn.answer)) for turn in turns]
+        return [
+            Exchange(turn.question, strip_citations(turn.answer))
+            for turn in turns
+            if turn.id != message.turn_id  # asked again, it does not follow itself
+        ]
 
     async def _save(self, draft: Draft) -> None:
         draft.total_ms = draft.elapsed_ms()

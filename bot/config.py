@@ -7,36 +7,52 @@ Paths in the file are relative to its folder. Secrets come from the environment 
     PARLEY_DATABASE_URL   instead of `database_url`; the place for a URL with a password
     PARLEY_LLM_API_KEY    for `llm.url`; or PARLEY_LLM_API_KEY_FILE, a file that holds it
     PARLEY_WEB_TOKEN      what programs show to the `[web]` service; or PARLEY_WEB_TOKEN_FILE
+    PARLEY_SLACK_BOT_TOKEN, PARLEY_SLACK_APP_TOKEN, PARLEY_SLACK_SIGNING_SECRET, PARLEY_SLACK_CLIENT_ID,
+    PARLEY_SLACK_CLIENT_SECRET
+                          from the page of the Slack app; each also with _FILE
+    PARLEY_SECRET_KEY     encrypts the tokens of workspaces that installed the Slack app; or PARLEY_SECRET_KEY_FILE
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 
 from bot.config_errors import explain
 from bot.config_file import new_settings_text, set_key
+from bot.config_sections import (
+    NAME,
+    STARTER,
+    ChatSettings,
+    FilePath,
+    InboxSettings,
+    KnowledgeSettings,
+    LLMSettings,
+    PolicySettings,
+    QueueSettings,
+    Section,
+    SlackSettings,
+    SourceSettings,
+    Text,
+    WebSettings,
+    as_tuple,
+)
 from bot.errors import SettingsError
 
 __all__ = [
     "NAME",
     "STARTER",
     "ChatSettings",
+    "InboxSettings",
     "KnowledgeSettings",
     "LLMSettings",
+    "PolicySettings",
+    "QueueSettings",
     "Settings",
+    "SlackSettings",
     "SourceSettings",
     "WebSettings",
     "find_file",
@@ -47,161 +63,29 @@ __all__ = [
 ]
 
 FILE_NAME = "parley.toml"
-STARTER: Literal["starter"] = "starter"
-"""The small model that comes as a package."""
-NAME = r"[a-z0-9_-]{1,64}"
-"""What the name of a source must match as a whole."""
 
 
-def _path(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str):
-        return value
-    folder = cast("Path", (info.context or {})["folder"])
-    if not value.strip() or "\0" in value:
-        raise ValueError("a path")
-    try:
-        return (folder / Path(value).expanduser()).resolve()
-    except (RuntimeError, OSError) as error:  # "~nobody", or links that go in a circle
-        raise ValueError("a path that leads somewhere") from error
-
-
-def _model(value: object, info: ValidationInfo) -> object:
-    return value if value == STARTER else _path(value, info)
-
-
-def _embedding_model(value: object, info: ValidationInfo) -> object:
-    """A folder beside the file becomes a path; anything else is a model's name."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        return value
-    folder = cast("Path", (info.context or {})["folder"]) / Path(value).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else value
-
-
-def _url(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    scheme, _, rest = value.partition("://")
-    host = rest.partition("/")[0]
-    if scheme not in {"http", "https"} or not host:
-        raise ValueError('an address such as "http://localhost:8080/v1"')
-    if "@" in host:
-        raise ValueError("an address without a user or password; put the key into PARLEY_LLM_API_KEY")
-    return value
-
-
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Text = Annotated[str, Field(min_length=1)]
-FilePath = Annotated[Path, BeforeValidator(_path), Field(description="a path")]
-ModelPath = Annotated[
-    Literal["starter"] | Path,
-    BeforeValidator(_model),
-    Field(description='"starter" or the path of a GGUF file'),
-]
-Url = Annotated[
-    str, BeforeValidator(_url), Field(description='an address such as "http://localhost:8080/v1"')
-]
-Texts = Annotated[
-    tuple[Text, ...], BeforeValidator(_tuple), Field(description='a list of texts, such as ["a", "b"]')
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-class LLMSettings(_Section):
-    """`[llm]`: what writes the answers."""
-
-    enabled: bool = True
-    """False: answers are quotes from the documents."""
-    model: ModelPath = STARTER
-    url: Url | None = None
-    """A server that speaks OpenAI's protocol, instead of `model`."""
-    name: Text | None = None
-    """What to call the model in requests to `url`."""
-    context: int = Field(default=4096, ge=512, le=1_048_576)
-    """Tokens of prompt and answer together."""
-    max_tokens: int = Field(default=256, ge=1, le=65_536)
-    """Tokens of the answer."""
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    threads: int | None = Field(default=None, ge=1, le=1024)
-    """None: the physical cores that this process may use."""
-    gpu_layers: int = Field(default=-1, ge=-1, le=1000)
-    """-1: all of them when there is a GPU."""
-    timeout: float = Field(default=120.0, ge=1, le=3600)
-    """Seconds for a whole answer."""
-    api_key: SecretStr | None = Field(default=None, exclude=True)
-    """From the environment only."""
-
-    @model_validator(mode="after")
-    def _leave_room_for_the_question(self) -> Self:
-        if self.max_tokens > self.context // 2:
-            raise ValueError("max_tokens at most half of context, or there is no room for passages")
-        return self
-
-
-class KnowledgeSettings(_Section):
-    """`[knowledge]`: how documents are cut, embedded and found."""
-
-    embedding_model: Annotated[Text, BeforeValidator(_embedding_model)] | None = None
-    """A folder with a sentence-transformers model, or a model's name on the hub. None: the one that comes as a
-    package."""
-    top_k: int = Field(default=8, ge=1, le=50)
-    """Passages that retrieval returns."""
-    chunk_tokens: int = Field(default=200, ge=50, le=2000)
-    refresh_minutes: int = Field(default=15, ge=0, le=10_080)
-    """How often a serving process reads the sources again. 0: never."""
-
-
-class SourceSettings(_Section):
-    """`[[sources]]`: where documents come from, and who may see them."""
-
-    name: str = Field(
-        pattern=f"^{NAME}$", description='up to 64 of a-z, 0-9, "-" and "_", such as "handbook"'
-    )
-    kind: Literal["folder"] = "folder"
-    path: FilePath
-    visible_to: Texts = Field(default=("everyone",), min_length=1, description='a list such as ["everyone"]')
-    include: Texts = ()
-    """Patterns of the files to take. Empty: every kind of file that can be read."""
-    exclude: Texts = ()
-
-
-class ChatSettings(_Section):
-    """`[chat]`: how the assistant appears."""
-
-    assistant_name: str = Field(
-        default="Parley", min_length=1, max_length=80, description="a text of 1 to 80 characters"
-    )
-
-
-class WebSettings(_Section):
-    """`[web]`: the HTTP interface; it is off without a port."""
-
-    host: Text = "127.0.0.1"
-    port: int | None = Field(default=None, ge=1, le=65_535)
-    token: SecretStr | None = Field(default=None, exclude=True)
-    """From the environment only."""
-
-
-class _File(_Section):
+class _File(Section):
     """What the file may hold."""
 
     data_dir: FilePath | None = None
     database_url: Text | None = None
+    shutdown_grace: float = Field(default=20.0, ge=0, le=3600)
+    """Seconds that running answers get to come to their end when `parley serve` is stopped."""
     llm: LLMSettings = LLMSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
-    sources: Annotated[tuple[SourceSettings, ...], BeforeValidator(_tuple)] = Field(
+    sources: Annotated[tuple[SourceSettings, ...], BeforeValidator(as_tuple)] = Field(
         default=(), description="tables, each begun by [[sources]]"
     )
     chat: ChatSettings = ChatSettings()
+    policy: PolicySettings = PolicySettings()
+    queue: QueueSettings = QueueSettings()
+    inbox: InboxSettings = InboxSettings()
+    slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
 
 
-class Settings(_Section):
+class Settings(Section):
     """The settings as the program uses them: every path absolute, secrets filled in."""
 
     file: Path
@@ -211,10 +95,25 @@ class Settings(_Section):
     knowledge: KnowledgeSettings
     sources: tuple[SourceSettings, ...]
     chat: ChatSettings
+    policy: PolicySettings
+    queue: QueueSettings
+    inbox: InboxSettings
+    slack: SlackSettings
     web: WebSettings
+    shutdown_grace: float
 
 
-_SECRETS = (("llm", "api_key", "PARLEY_LLM_API_KEY"), ("web", "token", "PARLEY_WEB_TOKEN"))
+_SECRETS = (
+    ("llm", "api_key", "PARLEY_LLM_API_KEY"),
+    ("web", "token", "PARLEY_WEB_TOKEN"),
+    ("slack", "bot_token", "PARLEY_SLACK_BOT_TOKEN"),
+    ("slack", "app_token", "PARLEY_SLACK_APP_TOKEN"),
+    ("slack", "signing_secret", "PARLEY_SLACK_SIGNING_SECRET"),
+    ("slack", "client_id", "PARLEY_SLACK_CLIENT_ID"),
+    ("slack", "client_secret", "PARLEY_SLACK_CLIENT_SECRET"),
+    ("slack", "secret_key", "PARLEY_SECRET_KEY"),
+)
+"""Section, key and variable of what never stands in the file."""
 
 
 def find_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -249,15 +148,23 @@ def parse_settings(text: str, *, file: Path, environ: Mapping[str, str]) -> Sett
     data_dir = read.data_dir or file.parent / ".parley"
     if environ.get("PARLEY_DATA_DIR"):
         data_dir = Path(environ["PARLEY_DATA_DIR"]).absolute().resolve()
+    secrets: dict[str, dict[str, SecretStr | None]] = {}
+    for section, key, variable in _SECRETS:
+        secrets.setdefault(section, {})[key] = _secret(variable, environ)
     return Settings(
         file=file,
         data_dir=data_dir,
         database_url=_database_url(read, file=file, data_dir=data_dir, environ=environ),
-        llm=read.llm.model_copy(update={"api_key": _secret("PARLEY_LLM_API_KEY", environ)}),
+        llm=read.llm.model_copy(update=secrets["llm"]),
         knowledge=read.knowledge,
         sources=read.sources,
         chat=read.chat,
-        web=read.web.model_copy(update={"token": _secret("PARLEY_WEB_TOKEN", environ)}),
+        policy=read.policy,
+        queue=read.queue,
+        inbox=read.inbox,
+        slack=read.slack.model_copy(update=secrets["slack"]),
+        web=read.web.model_copy(update=secrets["web"]),
+        shutdown_grace=read.shutdown_grace,
     )
 
 

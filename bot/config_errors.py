@@ -11,7 +11,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-_SECRETS = {"api_key", "token"}
+_SECRETS = {
+    "api_key",
+    "token",
+    "bot_token",
+    "app_token",
+    "signing_secret",
+    "client_id",
+    "client_secret",
+    "secret_key",
+}
 """Settings that come from the environment and are never suggested."""
 _LONGEST = 60
 """Characters of a wrong value that are shown."""

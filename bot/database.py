@@ -65,6 +65,22 @@ def migrate(engine: sa.Engine) -> None:
                 migrations.upgrade(connection)
 
 
+@contextmanager
+def transaction(engine: sa.Engine, *, reads_first: bool = False) -> Iterator[sa.Connection]:
+    """A transaction of a store: committed at the end, rolled back after an error.
+
+    `reads_first`: it writes what depends on what it read, so it asks for SQLite's write lock at once. On
+    PostgreSQL its queries lock what they read, by `with_for_update`.
+
+    Raises:
+        DatabaseError: the database is locked, full, damaged or out of reach.
+    """
+    if reads_first:
+        engine = engine.execution_options(sqlite_begin="IMMEDIATE")
+    with _translated(engine), engine.begin() as connection:
+        yield connection
+
+
 def _open_sqlite(url: sa.URL) -> sa.Engine:
     in_memory = url.database in {None, "", ":memory:"}
     engine = sa.create_engine(
@@ -160,6 +176,10 @@ def _translated(engine: sa.Engine) -> Iterator[None]:
         raise DatabaseError(
             f"The database {where} cannot be created ({error.strerror}); check `data_dir`."
         ) from error
+    except sa.exc.TimeoutError as error:
+        raise DatabaseError(
+            f"The database {where} has more to do than it can; try again in a moment."
+        ) from error
     except (sa.exc.DBAPIError, sqlite3.Error) as error:
         raise DatabaseError(f"The database {where} {_trouble(error)}") from error
 
@@ -168,6 +188,8 @@ def _trouble(error: Exception) -> str:
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", None)
     if not isinstance(code, int):
+        if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            return f"cannot be used ({type(cause).__name__}); run `parley doctor`."
         return "cannot be reached; check that the server runs, and PARLEY_DATABASE_URL."
     # The low byte is the kind of error; the others say where it happened.
     return _TROUBLES.get(code & 0xFF, f"cannot be used ({cause}); run `parley doctor`.")

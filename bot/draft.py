@@ -1,23 +1,25 @@
-"""A turn while it is being made: what was found, shown and dropped so far, and how long it took."""
+"""A turn while it is being made, and a stored one that is shown again.
+
+A turn is known by its message, so that a second attempt at the same message is the same turn.
+"""
 
 import time
-import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.messages import Final, IncomingMessage, Text
+from bot.messages import Event, Final, IncomingMessage, Text
 from feedback.records import Mode, Outcome, SourceRecord, Turn, now
 from knowledge.documents import Hit
 
 
 @dataclass
 class Draft:
-    """What is known of a turn so far."""
+    """What was found, shown and dropped so far, and how long it took."""
 
     message: IncomingMessage
     prompt_id: str
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: datetime = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
     pieces: list[str] = field(default_factory=list)
@@ -34,6 +36,10 @@ class Draft:
     first_text_ms: int | None = None
     total_ms: int = 0
     stored: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.message.turn_id
 
     def elapsed_ms(self) -> int:
         return round(1000 * (time.monotonic() - self.clock))
@@ -80,17 +86,7 @@ class Draft:
 
     def final(self) -> Final:
         """What adapters show below the answer."""
-        return Final(
-            turn_id=self.id,
-            mode=self.mode,
-            answer=self.answer,
-            sources=self.sources,
-            model_id=self.model_id,
-            retrieve_ms=self.retrieve_ms,
-            first_text_ms=self.first_text_ms,
-            total_ms=self.total_ms,
-            note=self.note,
-        )
+        return _final(self.turn(), note=self.note)
 
     def _retrieved(self) -> tuple[SourceRecord, ...]:
         return tuple(
@@ -102,6 +98,42 @@ class Draft:
                 hit.chunk.uri,
                 round(hit.score, 4),
                 hit.chunk.text,
+                hit.chunk.source,
             )
             for n, hit in enumerate(self.hits, start=1)
         )
+
+
+class Replay:
+    """Gives the answer that was stored; satisfies `bot.delivery.Answers`.
+
+    Nothing is searched, written or stored. The note below the answer is not repeated: it told of that moment.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        """`turn` is an answered one."""
+        self._turn = turn
+
+    @asynccontextmanager
+    async def answer(self, message: IncomingMessage) -> AsyncIterator[AsyncIterator[Event]]:  # noqa: ARG002
+        """The whole answer as one text, then the end."""
+        async with aclosing(self._events()) as events:
+            yield events
+
+    async def _events(self) -> AsyncGenerator[Event]:
+        yield Text(self._turn.answer)
+        yield _final(self._turn)
+
+
+def _final(turn: Turn, *, note: str = "") -> Final:
+    return Final(
+        turn_id=turn.id,
+        mode=turn.mode,
+        answer=turn.answer,
+        sources=turn.sources,
+        model_id=turn.model_id,
+        retrieve_ms=turn.retrieve_ms,
+        first_text_ms=turn.first_text_ms,
+        total_ms=turn.total_ms,
+        note=note,
+    )

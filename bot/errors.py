@@ -5,6 +5,9 @@
     ├── UsageError         a command was given something it cannot use
     ├── QuestionTooLongError
     ├── DatabaseError      the database cannot be opened or migrated
+    ├── QueueFullError     too many questions are waiting
+    ├── PlatformError      the chat platform refuses what was asked of it
+    │   └── PlatformUnavailableError   it cannot be reached now
     └── ModelError
         ├── ModelFileError     the file is not a usable GGUF model
         ├── ModelUnavailableError  no model, or it is down; quotes still work
@@ -36,6 +39,18 @@ class QuestionTooLongError(ParleyError):
 
 class DatabaseError(ParleyError):
     """The database cannot be opened or brought to the current schema."""
+
+
+class QueueFullError(ParleyError):
+    """Too many questions are waiting, of this person, in this place, or in all."""
+
+
+class PlatformError(ParleyError):
+    """A chat platform refuses what was asked of it, and would again; the message says what to change there."""
+
+
+class PlatformUnavailableError(PlatformError):
+    """A chat platform cannot be reached now; the same may work later."""
 
 
 class ModelError(ParleyError):

@@ -1,4 +1,5 @@
-"""Questions that lean on the ones before them: "and for part-timers?", "how long does it take?".
+"""Questions that lean on the ones before them: "and for part-timers?", "how long does it take?", and on what people
+said to each other before the assistant was called: "can somebody answer this?".
 
 A rule, not a model: it looks for the signs of a follow-up and then searches with the earlier question in front.
 It does not rewrite the question the model reads; the model sees the thread.
@@ -6,6 +7,8 @@ It does not rewrite the question the model reads; the model sees the thread.
 
 import re
 from collections.abc import Callable, Sequence
+
+from bot.messages import Said
 
 _OPENERS = re.compile(
     r"^\s*(?:and|but|or|so|also|then|ok(?:ay)?|what about|how about|what if|same for|und|aber|was ist mit)\b",
@@ -16,6 +19,13 @@ _REFERENCES = re.compile(
     r"er|sie|es|das|dort|dafür)\b",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(
+    r"^\s*(?:hi|hello|hey|dear|hallo)\b(?:\s+\w+)?\s*[,!.:]\s*|<@[^>\s]*>[,:]?|(?<!\w)@\w[\w.-]*[,:]?",
+    re.IGNORECASE,
+)
+_MOST_SAID = 10
+_LONGEST_SAID = 300
+"""Characters; a model on a CPU reads some 800 in a second, and it is not what the answer is made of."""
 _SHORT = 2
 """A question with at most this many words of its own says too little to stand alone."""
 
@@ -44,3 +54,37 @@ def search_query(question: str, *, earlier: Sequence[str], analyse: Callable[[st
         if not depends_on_thread(previous, content_words=analyse(previous)):
             return f"{previous} {question}"
     return f"{earlier[-1]} {question}"
+
+
+def talk(context: Sequence[Said], *, questions: Sequence[str]) -> list[Said]:
+    """The last of what people said to each other, cut, without the thread's `questions` to the assistant."""
+    known = {own_words(question) for question in questions}
+    said = [one for one in context if one.text.strip() and own_words(one.text) not in known]
+    return [Said(one.author, _cut(one.text)) for one in said[-_MOST_SAID:]]
+
+
+def earlier_texts(context: Sequence[Said], *, questions: Sequence[str]) -> list[str]:
+    """What a question may lean on, as `search_query` takes it: the thread's questions, and what people said.
+
+    A question to the assistant counts before what was said earlier, and before a later remark; only a later question
+    counts before it. Of what people said, questions count before remarks.
+    """
+    texts = [_cut(text) for one in context if (text := own_words(one.text))]
+    known = {_cut(own_words(question)) for question in questions}
+    end = 1 + max((i for i, text in enumerate(texts) if text in known), default=len(texts) - 1)
+    before = sorted((text for text in texts[:end] if text not in known), key=_asks)
+    return [*before, *questions, *filter(_asks, texts[end:])]
+
+
+def own_words(said: str) -> str:
+    """What somebody said, without whom they said it to."""
+    return " ".join(_ADDRESS.sub(" ", said).split())
+
+
+def _asks(text: str) -> bool:
+    return "?" in text
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_SAID else f"{text[: _LONGEST_SAID - 1].rstrip()}…"

@@ -1,10 +1,11 @@
-"""Work that is due by the clock while Parley serves: reading the sources again."""
+"""Work that is due by the clock while Parley serves: reading the sources again, forgetting what is old."""
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from bot.errors import DatabaseError
 from knowledge.errors import IndexBusyError, KnowledgeError
 
 if TYPE_CHECKING:
@@ -32,7 +33,20 @@ def scheduler(app: "App") -> "AsyncIOScheduler":
             max_instances=1,
             coalesce=True,
         )
+    made.add_job(forget, "interval", days=1, next_run_time=datetime.now(UTC), args=[app], id="forget")
     return made
+
+
+async def forget(app: "App") -> None:
+    """Delete what the inbox has kept for `inbox.keep` days, and the files of threads."""
+    before = datetime.now(UTC) - timedelta(days=app.settings.inbox.keep)
+    try:
+        messages = await asyncio.to_thread(app.desk.inbox.expire, before)
+        await asyncio.to_thread(app.thread_files.expire, before)
+    except DatabaseError as error:
+        log.warning("what is old could not be deleted: %s", error)
+    else:
+        log.info("deleted %d messages from before %s", messages, before.date())
 
 
 async def refresh(app: "App") -> None:

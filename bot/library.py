@@ -3,24 +3,29 @@
 Its methods block; the assistant calls them in threads. Nothing slow (torch, Chroma) is loaded before it is used.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from bot.attachments import cut
 from bot.config import Settings, SourceSettings
 from bot.database import migrate, open_database
 from bot.errors import UsageError
 from bot.evidence import Vocabulary
 from knowledge.access import EVERYONE, visible_sources
-from knowledge.chunking import ChunkSettings
-from knowledge.documents import Hit
+from knowledge.chunking import Chunker, ChunkSettings
+from knowledge.documents import Chunk, Hit
 from knowledge.embedding import Embedder, SentenceTransformerEmbedder
+from knowledge.errors import LoadError
 from knowledge.manifest import Manifest
-from knowledge.sources.folder import FolderSource
+from knowledge.sources.folder import KNOWN_TYPES, FolderSource
 from knowledge.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from knowledge.lexical import Lexical
     from knowledge.planning import ProgressCallback, SyncReport
     from knowledge.retriever import Retriever
+
+LONGEST_FILE = 300_000
+"""Characters of an attached file: some 100 pages, embedded in seconds while somebody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,34 @@ class Library:
         self.is_loaded = True
         return hits
 
+    def read_file(self, name: str, content: bytes) -> str:
+        """The text of a file that somebody attached, in Markdown; `name` says its type.
+
+        What needs a parser gets a process of its own, which is killed when it takes too long or too much.
+        Raises `LoadError` with a sentence for the person who attached it.
+        """
+        from knowledge.loaders import Loader
+
+        if PurePosixPath(name).suffix.lower() not in KNOWN_TYPES:
+            types = ", ".join(sorted(suffix[1:] for suffix in KNOWN_TYPES))
+            raise LoadError(f"{name}: I cannot read files of this type; what I can read is {types}.")
+        try:
+            with Loader() as loader:
+                text = loader.load_bytes(name, content).text
+        except LoadError as error:
+            # The loaders speak to who looks after a source.
+            raise LoadError(re.sub(r"\bexclude (it|the file)\b", r"leave \1 out", str(error))) from error
+        if len(text) > LONGEST_FILE:
+            raise LoadError(
+                f"{name}: the file holds {len(text):,} characters, and I read at most {LONGEST_FILE:,}; "
+                "attach the part that matters, or ask for it to be added to the documents."
+            )
+        return text
+
+    def cut(self, name: str, text: str) -> list[Chunk]:
+        """The passages of an attached file, see `bot.attachments.Cutter`; raises `EmbeddingModelError`."""
+        return cut(self._chunker, name, text)
+
     def sync(
         self,
         *,
@@ -112,6 +148,14 @@ class Library:
             self.sources, only=only, dry_run=dry_run, retry_failed=retry_failed, on_progress=on_progress
         )
 
+    @cached_property
+    def _chunker(self) -> Chunker:
+        return Chunker(self.embedder.tokenizer, self._chunk_settings)
+
+    @property
+    def _chunk_settings(self) -> ChunkSettings:
+        return ChunkSettings(capacity=self.settings.knowledge.chunk_tokens)
+
     @property
     def _parts(self) -> "_Parts":
         with self._lock:
@@ -128,12 +172,11 @@ class Library:
         settings = self.settings
         embedder = SentenceTransformerEmbedder(settings.knowledge.embedding_model)
         store = ChromaStore(settings.data_dir / "chroma")
-        chunks = ChunkSettings(capacity=settings.knowledge.chunk_tokens)
         lock = settings.data_dir / "index.lock"
         lexical = Lexical()
         return _Parts(
             embedder=embedder,
-            index=Index(self._engine, store, embedder, chunks, lock),
+            index=Index(self._engine, store, embedder, self._chunk_settings, lock),
             lexical=lexical,
             retriever=Retriever(self._engine, store, embedder, lexical),
         )

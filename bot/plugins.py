@@ -1,15 +1,34 @@
-"""Chat platforms, found through the entry-point group `parley.adapters`; the core imports none of them."""
+"""Chat platforms, found through entry points; the core imports none of them.
 
-from collections.abc import Iterator
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+parley.adapters   a platform: a class that is made with the app
+parley.commands   a group of commands: a `typer.Typer`
+parley.setup      what `parley init` offers to prepare: a function that is given the folder of parley.toml, and
+                  returns what is left to do
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 from bot.errors import SettingsError
 
 if TYPE_CHECKING:
+    import typer
+
     from bot.app import App
 
-GROUP = "parley.adapters"
+GROUP, COMMANDS, SETUP = "parley.adapters", "parley.commands", "parley.setup"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check of `parley doctor`."""
+
+    check: str
+    ok: bool
+    detail: str
 
 
 class RunningAdapter(Protocol):
@@ -47,3 +66,35 @@ def adapters(app: "App") -> Iterator[RunningAdapter]:
         adapter: RunningAdapter = entry.load()(app)
         if not adapter.interactive:
             yield adapter
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """An adapter that can say whether its platform will work."""
+
+    async def check(self) -> list[Finding]:
+        """One finding for each thing that is needed; raises nothing that is explained by a finding."""
+
+
+def command_groups() -> list[str]:
+    """Names of the groups of commands that platforms bring along; loads none of them."""
+    return sorted(entry_points(group=COMMANDS).names)
+
+
+def command_group(name: str) -> "typer.Typer":
+    """The commands of that group."""
+    return cast("typer.Typer", entry_points(group=COMMANDS)[name].load())
+
+
+def setups() -> Iterator[tuple[str, Callable[[Path], str]]]:
+    """Names of platforms that `parley init` can prepare, and how; loads none of them."""
+    for entry in entry_points(group=SETUP):
+        yield entry.name, _Setup(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    entry: EntryPoint
+
+    def __call__(self, folder: Path) -> str:
+        return cast("str", self.entry.load()(folder))

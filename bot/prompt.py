@@ -1,7 +1,8 @@
-"""From a question, its history and the passages found to the messages a model reads.
+"""From a question, its thread and the passages found to the messages a model reads.
 
-The prompt never exceeds the budget: the oldest history goes first, then the weakest passages, never the question.
-Prompts are versioned files under `prompts/`; the file's name is stored with every turn.
+The prompt never exceeds the budget: first goes what people said to each other, oldest first, then the oldest history,
+then the weakest passages, never the question. Prompts are versioned files under `prompts/`; the file's name is stored
+with every turn.
 """
 
 import tomllib
@@ -13,9 +14,10 @@ from string import Template
 
 from bot.errors import QuestionTooLongError
 from bot.llm.protocol import ChatMessage
+from bot.messages import Said
 from knowledge.documents import Hit
 
-CURRENT = "answer-1"
+CURRENT = "answer-2"
 
 Passage = tuple[int, Hit]
 """A passage and the number it is cited by."""
@@ -31,6 +33,16 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How the assistant presents itself: its name, and what a place's people set."""
+
+    assistant_name: str
+    persona: str = ""
+    language: str = ""
+    """Empty: the question's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """A versioned wording with places for `string.Template`."""
 
@@ -38,24 +50,50 @@ class Prompt:
     system: str
     user: str
     passage: str
+    language: str = ""
+    """What stands for the language where none is set."""
+    persona: str = ""
+    thread: str = ""
+    """Around what people said to each other; empty in prompts that have no place for it."""
+    said: str = ""
 
     def messages(
-        self, question: str, *, assistant_name: str, history: Sequence[Exchange], passages: Sequence[Passage]
+        self,
+        question: str,
+        *,
+        manner: Manner,
+        history: Sequence[Exchange],
+        said: Sequence[Said] = (),
+        passages: Sequence[Passage],
     ) -> list[ChatMessage]:
-        """System prompt, the thread's earlier turns, and the question under its numbered passages."""
+        """System prompt, the thread's earlier turns, and the question under what was said and the passages."""
         text = "\n\n".join(
             Template(self.passage).substitute(n=n, context=hit.chunk.context, text=hit.chunk.text)
             for n, hit in passages
         )
+        lines = "\n".join(
+            Template(self.said).substitute(author=_line(one.author), text=_line(one.text)) for one in said
+        )
+        thread = Template(self.thread).substitute(said=lines) if lines else ""
+        persona = Template(self.persona).substitute(persona=_line(manner.persona)) if manner.persona else ""
         earlier = [
             message
             for exchange in history
             for message in (ChatMessage("user", exchange.question), ChatMessage("assistant", exchange.answer))
         ]
         return [
-            ChatMessage("system", Template(self.system).substitute(assistant_name=assistant_name)),
+            ChatMessage(
+                "system",
+                Template(self.system).substitute(
+                    assistant_name=manner.assistant_name,
+                    language=_line(manner.language) or self.language,
+                    persona=persona,
+                ),
+            ),
             *earlier,
-            ChatMessage("user", Template(self.user).substitute(passages=text, question=question)),
+            ChatMessage(
+                "user", Template(self.user).substitute(thread=thread, passages=text, question=question)
+            ),
         ]
 
 
@@ -72,34 +110,36 @@ class FittedPrompt:
 def load_prompt(name: str = CURRENT) -> Prompt:
     """Read a prompt file of the package."""
     text = resources.files("bot").joinpath("prompts", f"{name}.toml").read_text(encoding="utf-8")
-    fields = tomllib.loads(text)
-    return Prompt(id=name, system=fields["system"], user=fields["user"], passage=fields["passage"])
+    return Prompt(id=name, **tomllib.loads(text))
 
 
 async def fit(
     prompt: Prompt,
     question: str,
     *,
-    assistant_name: str,
+    manner: Manner,
     history: Sequence[Exchange],
+    said: Sequence[Said] = (),
     passages: Sequence[Passage],
     count_tokens: CountTokens,
     budget: int,
 ) -> FittedPrompt:
     """The largest prompt of at most `budget` tokens.
 
-    `passages` come best first; one passage is always kept while it fits beside the question.
+    `said` comes oldest first, `passages` best first; one passage is always kept while it fits beside the question.
     Raises `QuestionTooLongError` when the question alone does not fit.
     """
-    kept_history, kept = list(history), list(passages)
+    kept_said, kept_history, kept = list(said), list(history), list(passages)
     while True:
         messages = prompt.messages(
-            question, assistant_name=assistant_name, history=kept_history, passages=kept
+            question, manner=manner, history=kept_history, said=kept_said, passages=kept
         )
         tokens = await count_tokens(messages)
         if tokens <= budget:
             return FittedPrompt(messages, kept, tokens)
-        if kept_history:
+        if kept_said:
+            kept_said.pop(0)
+        elif kept_history:
             kept_history.pop(0)
         elif kept:
             kept.pop()
@@ -108,3 +148,8 @@ async def fit(
                 f"The question takes {tokens} tokens and the model reads at most {budget}; "
                 "ask a shorter one, or raise llm.context."
             )
+
+
+def _line(text: str) -> str:
+    """On one line, so that nothing in it can pass for another part of the prompt."""
+    return " ".join(text.split())

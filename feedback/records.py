@@ -34,6 +34,8 @@ class SourceRecord:
     uri: str
     score: float
     text: str
+    source: str = ""
+    """Name of the source it belongs to, by which access is decided; empty in turns stored before it was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,95 +1,53 @@
 """Turns and votes in the database.
 
 The methods block; callers on an event loop go through `asyncio.to_thread`. The tables are created by the
-migrations in `bot`, never here. Works on SQLite and PostgreSQL.
-
-Text is kept as it came, except that NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold, become
-U+FFFD: a turn must always be storable.
+migrations in `bot`, never here. Works on SQLite and PostgreSQL. What a database cannot hold in a text becomes
+U+FFFD, see `feedback.columns`: a turn must always be storable.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from feedback.columns import CONSTRAINT_NAMES, Moment, Text, storable
 from feedback.errors import StoreError, UnknownTurnError
 from feedback.records import Score, SourceRecord, Turn, Vote
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PAGE = 500
 """Turns read at once; bounds memory, and stays below SQLite's limit of variables in a statement."""
 
 
-def _storable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
-class _Text(sa.types.TypeDecorator[str]):
-    """Text without the characters that a database refuses."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
-        return None if value is None else _storable(value)
-
-
-class _Moment(sa.types.TypeDecorator[datetime]):
-    """A moment in UTC; SQLite would forget the time zone. Naive values are refused."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = sa.MetaData(naming_convention=CONSTRAINT_NAMES)
 
 turns = sa.Table(
     "turns",
     metadata,
-    sa.Column("id", _Text, primary_key=True),
-    sa.Column("platform", _Text, nullable=False),
-    sa.Column("conversation_id", _Text, nullable=False),
-    sa.Column("thread_id", _Text, nullable=False),
-    sa.Column("user_id", _Text, nullable=False),
-    sa.Column("question", _Text, nullable=False),
-    sa.Column("answer", _Text, nullable=False),
-    sa.Column("mode", _Text, nullable=False),
-    sa.Column("outcome", _Text, nullable=False),
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("platform", Text, nullable=False),
+    sa.Column("conversation_id", Text, nullable=False),
+    sa.Column("thread_id", Text, nullable=False),
+    sa.Column("user_id", Text, nullable=False),
+    sa.Column("question", Text, nullable=False),
+    sa.Column("answer", Text, nullable=False),
+    sa.Column("mode", Text, nullable=False),
+    sa.Column("outcome", Text, nullable=False),
     sa.Column("sources", sa.JSON, nullable=False),
     sa.Column("retrieved", sa.JSON, nullable=False),
-    sa.Column("model_id", _Text, nullable=False),
-    sa.Column("prompt_id", _Text, nullable=False),
-    sa.Column("started_at", _Moment, nullable=False),
+    sa.Column("model_id", Text, nullable=False),
+    sa.Column("prompt_id", Text, nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
     sa.Column("retrieve_ms", sa.Integer, nullable=False),
     sa.Column("first_text_ms", sa.Integer),
     sa.Column("total_ms", sa.Integer, nullable=False),
     sa.Column("dropped", sa.JSON, nullable=False),
-    sa.Column("error", _Text),
+    sa.Column("error", Text),
     sa.Index(None, "platform", "conversation_id", "thread_id", "started_at"),
     sa.Index(None, "started_at", "id"),
 )
@@ -97,12 +55,12 @@ turns = sa.Table(
 votes = sa.Table(
     "votes",
     metadata,
-    sa.Column("turn_id", _Text, sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("user_id", _Text, primary_key=True),
+    sa.Column("turn_id", Text, sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", Text, primary_key=True),
     sa.Column("score", sa.SmallInteger, nullable=False),
-    sa.Column("reason", _Text, nullable=False),
-    sa.Column("comment", _Text, nullable=False),
-    sa.Column("created_at", _Moment, nullable=False),
+    sa.Column("reason", Text, nullable=False),
+    sa.Column("comment", Text, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
     sa.CheckConstraint("score IN (-1, 1)", name="score"),
 )
 
@@ -135,9 +93,18 @@ class FeedbackStore:
         self._engine = engine
 
     def save_turn(self, turn: Turn) -> None:
-        """Store a turn, once: a second one with the same id is a `StoreError`."""
+        """Store a turn in place of an earlier attempt at the same message.
+
+        An answer that was given stays: only another answer takes its place, nothing else does, without an error.
+        """
+        insert = self._insert(turns).values(_row(turn))
+        replaced = {c.name: insert.excluded[c.name] for c in turns.c if not c.primary_key}
+        may_replace = (turns.c.outcome != "answered") | (insert.excluded.outcome == "answered")
+        upsert = insert.on_conflict_do_update(
+            index_elements=list(turns.primary_key), set_=replaced, where=may_replace
+        )
         with self._begin() as connection:
-            connection.execute(sa.insert(turns).values(_row(turn)))
+            connection.execute(upsert)
 
     def turn(self, turn_id: str) -> Turn | None:
         with self._begin() as connection:
@@ -150,19 +117,24 @@ class FeedbackStore:
         Raises:
             UnknownTurnError: the turn is not in the database.
         """
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         values = asdict(vote)
         # One statement: it finds the turn, inserts, and replaces, so that two presses at once cannot collide.
         found = sa.select(*(sa.literal(values[c.name], c.type) for c in votes.c)).where(
             turns.c.id == vote.turn_id
         )
-        insert = dialect.insert(votes).from_select([c.name for c in votes.c], found)
+        insert = self._insert(votes).from_select([c.name for c in votes.c], found)
         replaced = {c.name: insert.excluded[c.name] for c in votes.c if not c.primary_key}
         upsert = insert.on_conflict_do_update(index_elements=list(votes.primary_key), set_=replaced)
         with self._begin() as connection:
             saved = connection.execute(upsert.returning(votes.c.turn_id)).one_or_none()
         if saved is None:
             raise UnknownTurnError("This answer is no longer stored, so the vote was not kept; ask again.")
+
+    def withdraw_vote(self, turn_id: str, user_id: str) -> bool:
+        """Delete a person's vote on a turn; False when there was none."""
+        mine = (votes.c.turn_id == turn_id) & (votes.c.user_id == user_id)
+        with self._begin() as connection:
+            return connection.execute(sa.delete(votes).where(mine)).rowcount > 0
 
     def votes(self, turn_id: str) -> list[Vote]:
         """Everybody's votes on a turn, oldest first."""
@@ -212,7 +184,7 @@ class FeedbackStore:
                 yield RatedTurn(turn, tuple(opinions.get(turn.id, ())))
             if len(found) < _PAGE:
                 return
-            last = sa.tuple_(sa.literal(found[-1].started_at, _Moment), sa.literal(found[-1].id, _Text))
+            last = sa.tuple_(sa.literal(found[-1].started_at, Moment), sa.literal(found[-1].id, Text))
             here = sa.tuple_(*position)
             page = query.where(here < last if newest_first else here > last)
 
@@ -245,6 +217,11 @@ class FeedbackStore:
             voted=voted_turns,
         )
 
+    def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """An insert that can say what to do about a row that is there already."""
+        is_postgresql = self._engine.dialect.name == "postgresql"
+        return postgresql.insert(table) if is_postgresql else sqlite.insert(table)
+
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
         """A transaction whose failures are the package's own error."""
@@ -252,7 +229,9 @@ class FeedbackStore:
             with self._engine.begin() as connection:
                 yield connection
         except sa.exc.IntegrityError as error:
-            raise StoreError("The database refused the record; it may be stored already.") from error
+            raise StoreError(
+                "The database refused the record, because a value in it is not allowed."
+            ) from error
         except sa.exc.SQLAlchemyError as error:
             raise StoreError(
                 "The database of answers and votes cannot be used now; run `parley doctor` to see why."
@@ -262,14 +241,12 @@ class FeedbackStore:
 def _row(turn: Turn) -> dict[str, Any]:
     row = {column.name: getattr(turn, column.name) for column in turns.c}
     row |= {key: [_source_row(source) for source in getattr(turn, key)] for key in ("sources", "retrieved")}
-    row["dropped"] = [_storable(sentence) for sentence in turn.dropped]
+    row["dropped"] = [storable(sentence) for sentence in turn.dropped]
     return row
 
 
 def _source_row(source: SourceRecord) -> dict[str, Any]:
-    row = {
-        key: _storable(value) if isinstance(value, str) else value for key, value in asdict(source).items()
-    }
+    row = {key: storable(value) if isinstance(value, str) else value for key, value in asdict(source).items()}
     row["score"] = float(source.score)  # scores often come as numpy floats, which JSON does not know
     return row
 

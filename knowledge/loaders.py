@@ -11,7 +11,7 @@ import io
 import re
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -65,13 +65,7 @@ class Loader:
     def read(self, file: SourceFile) -> bytes:
         """The bytes of the file; raises LoadError."""
         try:
-            size = file.local.stat().st_size
-            if size > self.max_bytes:
-                megabytes, limit = size / 1e6, self.max_bytes / 1e6
-                raise LoadError(
-                    f"{file.path}: the file has {megabytes:.0f} MB, the limit is {limit:.0f} MB; "
-                    f"split it or exclude it"
-                )
+            self._check_size(file.path, file.local.stat().st_size)
             data = file.local.read_bytes()
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
@@ -107,6 +101,18 @@ class Loader:
             text=text,
             metadata=metadata,
         )
+
+    def load_bytes(self, name: str, data: bytes) -> Document:
+        """Turn the bytes of a file that is in no source into a document; raises LoadError."""
+        self._check_size(name, len(data))
+        return self.load(SourceFile(name, "", Path(name)), data, source="")
+
+    def _check_size(self, path: str, size: int) -> None:
+        if size > self.max_bytes:
+            megabytes, limit = size / 1e6, self.max_bytes / 1e6
+            raise LoadError(
+                f"{path}: the file has {megabytes:.0f} MB, the limit is {limit:.0f} MB; split it or exclude it"
+            )
 
     def _convert(self, file: SourceFile, suffix: str, data: bytes) -> Converted:
         from pebble import ProcessExpired

@@ -5,16 +5,53 @@ usage. Commands import what they need when they run, so that `parley --help` ans
 """
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bot.cli import ask, doctor, feedback, init, knowledge, model, serve
 from bot.cli.context import state
 from bot.errors import EXPLAINED, UsageError
 
+
+class PlatformGroup(TyperGroup):
+    """Commands that a chat platform brings along; the platform is imported when one of them is looked at."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        names: list[str] = self._loaded().list_commands(ctx)
+        return names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return self._loaded().get_command(ctx, cmd_name)
+
+    def _loaded(self) -> Any:
+        from bot.plugins import command_group
+
+        return typer.main.get_group(command_group(str(self.name)))
+
+
+class Commands(TyperGroup):
+    """Parley's own commands, then those of the platforms."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from bot.plugins import command_groups
+
+        return [*super().list_commands(ctx), *command_groups()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        from bot.plugins import command_groups
+
+        if (own := super().get_command(ctx, cmd_name)) is not None or cmd_name not in command_groups():
+            return own
+        return PlatformGroup(
+            name=cmd_name, help=f"What belongs to {cmd_name.capitalize()}.", no_args_is_help=True
+        )
+
+
 app = typer.Typer(
     name="parley",
+    cls=Commands,
     help="Ask your team's documents. `parley init` sets it up, `parley chat` opens it.",
     no_args_is_help=True,
     add_completion=False,

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.cli.context import out, print_json, settings, state, working
+from bot.plugins import Finding
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -18,17 +18,8 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check."""
-
-    check: str
-    ok: bool
-    detail: str
-
-
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check settings, data directory, database, embedding model, index and language model; say what to mend."""
+    """Check everything that answering needs, down to the tokens of chat platforms; say what to mend."""
     loaded = settings()
     checks: dict[str, Callable[[Settings], str]] = {
         "data directory": _data_directory,
@@ -42,6 +33,8 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     for name, check in checks.items():
         with working(f"Checking the {name}"):
             findings.append(_run(name, check, loaded))
+    with working("Checking the chat platforms"):
+        findings += _platforms(loaded)
     if as_json:
         print_json([{"check": f.check, "ok": f.ok, "detail": f.detail} for f in findings])
     else:
@@ -148,3 +141,20 @@ def _language_model(loaded: "Settings") -> str:
             return found
 
     return asyncio.run(ask())
+
+
+def _platforms(loaded: "Settings") -> list[Finding]:
+    """What the configured chat platforms find out about themselves."""
+    from bot.app import open_app
+    from bot.errors import EXPLAINED
+    from bot.plugins import Checkable, adapters
+
+    async def ask() -> list[Finding]:
+        async with open_app(loaded) as app:
+            able = [one for one in adapters(app) if one.configured and isinstance(one, Checkable)]
+            return [finding for adapter in able for finding in await adapter.check()]
+
+    try:
+        return asyncio.run(ask())
+    except EXPLAINED as error:
+        return [Finding("chat platforms", ok=False, detail=str(error))]

@@ -21,6 +21,10 @@ def init(
         str | None, typer.Option("--model", help="`starter`, a GGUF file, or the URL of a server.")
     ] = None,
     *,
+    connect: Annotated[
+        list[str] | None,
+        typer.Option("--connect", metavar="PLATFORM", help="Prepare a chat platform, such as `slack`."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a parley.toml that is there.")] = False,
 ) -> None:
     """Ask a few questions, write parley.toml and say what is next."""
@@ -28,7 +32,12 @@ def init(
 
     from bot.config import NAME, load_settings, new_settings_text
     from bot.errors import UsageError
+    from bot.plugins import setups
 
+    platforms = dict(setups())
+    if unknown := set(connect or ()) - platforms.keys():
+        raise UsageError(f"{unknown.pop()} cannot be prepared; there are: {', '.join(platforms) or 'none'}.")
+    asks = documents is None or name is None or model is None
     file = Path("parley.toml")
     if file.exists() and not force:
         raise UsageError(f"{file.resolve()} is there already; edit it, or use --force to replace it.")
@@ -47,7 +56,11 @@ def init(
     file.write_text(text, encoding="utf-8")
     loaded = load_settings(file)
     console = out()
-    console.print(f"Wrote {loaded.file}. Next:")
+    console.print(f"Wrote {loaded.file}.")
+    for platform, prepare in platforms.items():
+        if platform in (connect or ()) or (asks and typer.confirm(f"Connect {platform.capitalize()}?")):
+            console.print(prepare(loaded.file.parent), markup=False, soft_wrap=True)
+    console.print("Next:")
     console.print("  parley reindex    read the documents")
     console.print("  parley chat       ask them")
     console.print("  parley doctor     see whether everything is well")

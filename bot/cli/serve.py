@@ -25,6 +25,21 @@ def serve() -> None:
 
 
 async def _serve(app: "App") -> None:
+    from filelock import FileLock, Timeout
+
+    from bot.errors import UsageError
+
+    folder = app.settings.data_dir
+    try:
+        with FileLock(folder / "serve.lock", blocking=False):
+            await _serve_alone(app)
+    except Timeout as error:
+        raise UsageError(
+            f"Another `parley serve` is using {folder}; stop it first, or give this one another data_dir."
+        ) from error
+
+
+async def _serve_alone(app: "App") -> None:
     from bot.errors import SettingsError
     from bot.jobs import scheduler
     from bot.plugins import adapters
@@ -35,8 +50,8 @@ async def _serve(app: "App") -> None:
     running = [adapter for adapter in adapters(app) if adapter.configured]
     if not running:
         raise SettingsError(
-            f"No chat platform is configured in {app.settings.file}: add a [web] section with `port = 8080`, "
-            "or use `parley chat` in the terminal."
+            f"No chat platform is configured in {app.settings.file}: set the tokens of the Slack app (`parley slack "
+            "manifest` begins one), add a [web] section with `port = 8080`, or use `parley chat` in the terminal."
         )
     app.start()
     jobs = scheduler(app)
@@ -53,6 +68,7 @@ async def _serve(app: "App") -> None:
             task.result()  # an adapter that fails takes the service down with its reason, for the supervisor to restart
     finally:
         jobs.shutdown(wait=False)
+        await app.desk.close(grace=app.settings.shutdown_grace)
         for task in {*tasks, stopping}:
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)

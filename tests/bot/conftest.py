@@ -1,13 +1,28 @@
-"""A small library in memory: three passages, a hashing embedder and the words' own statistics."""
+"""A small library in memory: three passages, a hashing embedder and the words' own statistics; and a database.
 
+PARLEY_TEST_POSTGRES may hold the URL of an empty PostgreSQL database.
+"""
+
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from bot import tables
+from bot.attachments import cut
+from bot.commands import Commands, Status, channel_commands, status_command, stop_command
+from bot.database import open_database
+from bot.messages import IncomingMessage
+from bot.places import Places
+from knowledge.chunking import Chunker, ChunkSettings
 from knowledge.documents import Chunk, Hit
 from tests.knowledge.fakes import HashingEmbedder
+
+POSTGRES = os.environ.get("PARLEY_TEST_POSTGRES")
 
 TRAVEL = """\
 The company pays for hotels up to a limit.
@@ -47,6 +62,7 @@ class FakeSearch:
         self.embedder = HashingEmbedder(dimension=256)
         self.vocabulary = Words([chunk.contextual_text for chunk in chunks])
         self.queries: list[str] = []
+        self._chunker = Chunker(self.embedder.tokenizer, ChunkSettings(capacity=60, minimum=2))
 
     def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]:
         self.queries.append(query)
@@ -58,6 +74,9 @@ class FakeSearch:
         hits = [Hit(chunk, float(s), float(s)) for chunk, s in zip(chunks, similarities, strict=True)]
         return sorted(hits, key=lambda hit: -hit.score)[:top_k]
 
+    def cut(self, name: str, text: str) -> list[Chunk]:
+        return cut(self._chunker, name, text)
+
 
 def chunk(name: str, text: str, *, source: str = "handbook") -> Chunk:
     return Chunk(f"{name}-0", name, source, 0, name.capitalize(), "", f"{name}.md", text)
@@ -66,3 +85,27 @@ def chunk(name: str, text: str, *, source: str = "handbook") -> Chunk:
 @pytest.fixture
 def search() -> FakeSearch:
     return FakeSearch([chunk("travel", TRAVEL), chunk("leave", LEAVE), chunk("vpn", VPN)])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """A database with the tables of the durable core."""
+    is_postgres = request.param == "postgresql"
+    made = open_database(POSTGRES if POSTGRES and is_postgres else f"sqlite:///{tmp_path / 'core.db'}")
+    tables.metadata.create_all(made)
+    yield made
+    tables.metadata.drop_all(made)
+    made.dispose()
+
+
+def make_commands(engine: sa.Engine) -> Commands:
+    """The commands, on a desk that has nothing to stop."""
+
+    async def status() -> Status:
+        return Status(model="scripted", waiting=0)
+
+    async def stop(_: IncomingMessage) -> bool:
+        return False
+
+    channel = channel_commands(Places(engine), source_names=["handbook"])
+    return Commands([status_command(status), stop_command(stop), *channel])

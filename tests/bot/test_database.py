@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from bot import migrations
-from bot.database import migrate, open_database
+from bot.database import migrate, open_database, transaction
 from bot.errors import DatabaseError
 
 POSTGRES = os.environ.get("PARLEY_TEST_POSTGRES")
@@ -86,6 +86,25 @@ def test_head_is_the_last_migration() -> None:
     assert ScriptDirectory(str(migrations.FOLDER)).get_heads() == [migrations.HEAD]
 
 
+def test_a_database_of_the_first_version_keeps_what_it_holds(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations.FOLDER))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO turns VALUES ('t1', 'web', 'c', 't', 'ann', 'How long?', '30 days.', 'written', "
+            "'answered', '[]', '[]', 'm', 'p', '2026-01-01 00:00:00', 5, NULL, 9, '[]', NULL)"
+        )
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT answer FROM turns").scalar_one() == "30 days."
+        assert sa.inspect(connection).has_table("inbox")
+
+
 def test_migrating_again_does_not_import_alembic(tmp_path: Path) -> None:
     code = (
         "import sys; from bot.database import *; e = open_database(sys.argv[1]); migrate(e); e.dispose();"
@@ -136,6 +155,34 @@ def test_newer_database_is_left_alone(engine: sa.Engine) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="newer version of Parley"):
         migrate(engine)
+
+
+def test_a_transaction_of_a_store_is_all_or_nothing_and_fails_with_a_sentence(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE t (n INTEGER PRIMARY KEY)")
+
+    def insert_twice() -> None:
+        with transaction(engine) as connection:
+            for _ in range(2):
+                connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+
+    with pytest.raises(DatabaseError, match=r"cannot be used \(.+\); run `parley doctor`"):
+        insert_twice()
+    with transaction(engine) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
+
+
+def test_too_many_transactions_at_once_fail_with_a_sentence(tmp_path: Path) -> None:
+    engine = sa.create_engine(
+        _url(tmp_path / "t.db"), poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
+    )
+    with (
+        transaction(engine),
+        pytest.raises(DatabaseError, match="more to do than it can; try again"),
+        transaction(engine),
+    ):
+        pass
+    engine.dispose()
 
 
 def test_foreign_keys_hold(engine: sa.Engine) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from bot.followup import search_query
+from bot.followup import earlier_texts, own_words, search_query, talk
+from bot.messages import Said
 from knowledge.lexical import QUESTION_WORDS
 
 
@@ -30,3 +31,64 @@ def test_a_question_that_stands_alone_is_left_alone() -> None:
 
 def test_the_first_question_of_a_thread_is_left_alone() -> None:
     assert search_query("and now?", earlier=[], analyse=content_words) == "and now?"
+
+
+def query(text: str, said: list[str], *, questions: tuple[str, ...] = ()) -> str:
+    earlier = earlier_texts([Said("Ann", one) for one in said], questions=questions)
+    return search_query(text, earlier=earlier, analyse=content_words)
+
+
+def test_a_call_for_help_is_searched_with_the_last_question_that_people_asked_each_other() -> None:
+    said = [
+        "Which cities have preferred hotels this year?",
+        "<@U1> how long does the probation period last nowadays?",
+        "My own contract says nothing useful there.",
+        "anyone?",
+    ]
+    assert query("can somebody answer this?", said) == (
+        "how long does the probation period last nowadays? can somebody answer this?"
+    )
+
+
+def test_without_a_question_it_is_what_somebody_told() -> None:
+    said = ["The Vienna build fails with error 137 since yesterday.", "Has anybody seen this?", "no"]
+    assert query("what could that be?", said) == f"{said[0]} what could that be?"
+
+
+def test_a_question_to_the_assistant_counts_before_remarks_and_before_older_talk() -> None:
+    asked = "hotel limit for Munich trips in summer"
+    said = [
+        "Where do people park near the office?",
+        f"@Parley {asked}",
+        "Perfect, exactly what Finance looked for.",
+    ]
+    assert query("and Vienna?", said, questions=(asked,)) == f"{asked} and Vienna?"
+    assert query("and Vienna?", said[:1], questions=(asked,)) == f"{asked} and Vienna?"
+
+
+def test_a_later_question_of_people_counts_before_an_older_one_to_the_assistant() -> None:
+    asked = "How much holiday do full-time employees get?"
+    said = [asked, "Great. Which laptop models can new people choose?"]
+    assert query("any idea?", said, questions=(asked,)) == f"{said[1]} any idea?"
+
+
+def test_talk_is_bounded_and_without_the_questions_that_are_history() -> None:
+    context = [Said("Ann", f"remark {n} " + "long " * 200) for n in range(30)] + [Said("Bob", "@Parley why?")]
+    kept = talk(context, questions=["why?"])
+    assert kept[-1].text.startswith("remark 29 ")
+    assert sum(len(one.text) for one in kept) <= 3000
+    assert all(one.text.endswith("…") for one in kept)
+
+
+@pytest.mark.parametrize(
+    ("said", "own"),
+    [
+        ("Hi Bob, do you know the limit?", "do you know the limit?"),
+        ("<@U123> do you know?", "do you know?"),
+        ("@bob @zoe: do you know?", "do you know?"),
+        ("Write to help@nest.example instead.", "Write to help@nest.example instead."),
+        ("High prices everywhere", "High prices everywhere"),
+    ],
+)
+def test_own_words_are_without_the_person_they_were_said_to(said: str, own: str) -> None:
+    assert own_words(said) == own

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from bot.errors import QuestionTooLongError
 from bot.llm.protocol import ChatMessage
-from bot.prompt import Exchange, FittedPrompt, fit, load_prompt
+from bot.messages import Said
+from bot.prompt import Exchange, FittedPrompt, Manner, fit, load_prompt
 from knowledge.documents import Chunk, Hit
 
 
@@ -20,13 +21,18 @@ def hit(n: int, words: int = 20) -> Hit:
 
 
 async def fitted(
-    *, history: Sequence[Exchange] = (), hits: Sequence[Hit] = (), budget: int = 10_000
+    *,
+    said: Sequence[Said] = (),
+    history: Sequence[Exchange] = (),
+    hits: Sequence[Hit] = (),
+    budget: int = 10_000,
 ) -> FittedPrompt:
     return await fit(
         load_prompt(),
         "How much leave?",
-        assistant_name="Parley",
+        manner=Manner("Parley"),
         history=history,
+        said=said,
         passages=list(enumerate(hits, start=1)),
         count_tokens=count_words,
         budget=budget,
@@ -62,15 +68,50 @@ async def test_a_question_that_does_not_fit_alone_is_refused_with_the_numbers() 
         await fitted(hits=[hit(1)], budget=5)
 
 
+async def test_what_people_said_goes_before_the_history_oldest_first() -> None:
+    said = [Said("Ann", "first " * 20), Said("Bob", "second " * 20)]
+    history = [Exchange("asked " * 20, "a")]
+    everything = await fitted(said=said, history=history, hits=[hit(1), hit(2)])
+    less = await fitted(said=said, history=history, hits=[hit(1), hit(2)], budget=everything.tokens - 1)
+    assert "first" not in str(less.messages)
+    assert "> Bob: second second" in less.messages[-1].content
+    without = await fitted(history=history, hits=[hit(1), hit(2)])
+    least = await fitted(said=said, history=history, hits=[hit(1), hit(2)], budget=without.tokens)
+    assert least == without
+    assert "asked" in str(least.messages)
+
+
+def test_where_nothing_is_set_and_nothing_was_said_the_prompt_is_the_one_that_was_measured() -> None:
+    history, passages = [Exchange("Q?", "A.")], [(1, hit(1)), (2, hit(2))]
+    first, second = (
+        load_prompt(name).messages("Why?", manner=Manner("Parley"), history=history, passages=passages)
+        for name in ("answer-1", "answer-2")
+    )
+    assert first == second
+
+
+@given(st.text(), st.text(), st.text())
+def test_nothing_that_people_write_leaves_its_line(author: str, text: str, persona: str) -> None:
+    bare, full = (
+        load_prompt().messages("Why?", manner=Manner("Parley", persona=p), history=[], said=s, passages=[])
+        for p, s in (("", [Said("x", "y")]), (f"x{persona}", [Said(author, text)]))
+    )
+    assert len(full[0].content.splitlines()) == len(bare[0].content.splitlines()) + 1
+    assert len(full[1].content.splitlines()) == len(bare[1].content.splitlines())
+    assert [line[0] for line in full[1].content.splitlines() if line].count(">") == 1
+
+
 @given(
+    said=st.lists(st.integers(0, 30), max_size=5),
     history=st.lists(st.integers(0, 30), max_size=5),
     hits=st.lists(st.integers(0, 30), max_size=5),
     budget=st.integers(70, 400),
 )
 async def test_a_prompt_never_exceeds_its_budget_and_never_loses_the_question(
-    history: list[int], hits: list[int], budget: int
+    said: list[int], history: list[int], hits: list[int], budget: int
 ) -> None:
     result = await fitted(
+        said=[Said("Ann", "s " * n) for n in said],
         history=[Exchange("q " * n, "a " * n) for n in history],
         hits=[hit(i + 1, n) for i, n in enumerate(hits)],
         budget=budget,

@@ -1,9 +1,10 @@
 """Turns and votes go in and come out again, in order."""
 
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta, timezone
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import sqlalchemy as sa
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.errors import StoreError, UnknownTurnError
-from feedback.records import Score, Vote
-from feedback.store import FeedbackStore, metadata
+from feedback.records import Outcome, Score, Vote
+from feedback.store import FeedbackStore, metadata, turns
 from tests.feedback.conftest import START, make_turn
 
 
@@ -38,11 +39,45 @@ def test_unstorable_characters_are_replaced(store: FeedbackStore) -> None:
     )
 
 
-def test_a_turn_has_one_outcome(store: FeedbackStore) -> None:
+@pytest.mark.parametrize("first", get_args(Outcome))
+@pytest.mark.parametrize("second", get_args(Outcome))
+def test_a_later_attempt_replaces_what_is_no_answer(
+    store: FeedbackStore, first: Outcome, second: Outcome
+) -> None:
+    store.save_turn(make_turn(outcome=first, answer="first"))
+    store.save_turn(make_turn(outcome=second, answer="second", started_at=START + timedelta(hours=1)))
+    (found,) = store.turns()
+    stays = first == "answered" and second != "answered"
+    assert (found.turn.answer, found.turn.outcome) == (("first", first) if stays else ("second", second))
+
+
+def test_votes_stay_when_the_answer_is_stored_again(store: FeedbackStore) -> None:
     store.save_turn(make_turn())
-    with pytest.raises(StoreError, match="stored already"):
-        store.save_turn(make_turn(outcome="failed"))
-    assert store.turn("t0000") == make_turn()
+    store.save_vote(Vote(turn_id="t0000", user_id="ann", score=1))
+    store.save_turn(make_turn())
+    assert len(store.votes("t0000")) == 1
+
+
+def test_a_turn_from_before_sources_had_names_is_read(store: FeedbackStore, engine: sa.Engine) -> None:
+    store.save_turn(make_turn(sources=(replace(make_turn().sources[0], source="handbook"),)))
+    found = store.turn("t0000")
+    assert found is not None
+    assert found.sources[0].source == "handbook"
+    old = [{key: value for key, value in asdict(found.sources[0]).items() if key != "source"}]
+    with engine.begin() as connection:
+        connection.execute(sa.update(turns).values(sources=old))
+    found = store.turn("t0000")
+    assert found is not None
+    assert found.sources[0].source == ""
+
+
+def test_a_vote_can_be_taken_back(store: FeedbackStore) -> None:
+    store.save_turn(make_turn())
+    store.save_vote(Vote(turn_id="t0000", user_id="ann", score=1))
+    store.save_vote(Vote(turn_id="t0000", user_id="bob", score=-1))
+    assert store.withdraw_vote("t0000", "ann")
+    assert not store.withdraw_vote("t0000", "ann")
+    assert [vote.user_id for vote in store.votes("t0000")] == ["bob"]
 
 
 def test_naive_times_are_refused(store: FeedbackStore) -> None:
@@ -164,6 +199,7 @@ def test_no_library_error_escapes(tmp_path: Path) -> None:
         lambda: store.save_turn(make_turn()),
         lambda: store.turn("x"),
         lambda: store.save_vote(Vote(turn_id="x", user_id="y", score=1)),
+        lambda: store.withdraw_vote("x", "y"),
         lambda: store.votes("x"),
         lambda: store.history("a", "b", "c", limit=1),
         store.turns,

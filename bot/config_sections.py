@@ -1,0 +1,208 @@
+"""The sections of `parley.toml`: their keys, defaults and limits. `bot.config` reads the file."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
+
+STARTER: Literal["starter"] = "starter"
+"""The small model that comes as a package."""
+NAME = r"[a-z0-9_-]{1,64}"
+"""What the name of a source must match as a whole."""
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    folder = cast("Path", (info.context or {})["folder"])
+    if not value.strip() or "\0" in value:
+        raise ValueError("a path")
+    try:
+        return (folder / Path(value).expanduser()).resolve()
+    except (RuntimeError, OSError) as error:  # "~nobody", or links that go in a circle
+        raise ValueError("a path that leads somewhere") from error
+
+
+def _model(value: object, info: ValidationInfo) -> object:
+    return value if value == STARTER else _path(value, info)
+
+
+def _embedding_model(value: object, info: ValidationInfo) -> object:
+    """A folder beside the file becomes a path; anything else is a model's name."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return value
+    folder = cast("Path", (info.context or {})["folder"]) / Path(value).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else value
+
+
+def _url(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    scheme, _, rest = value.partition("://")
+    host = rest.partition("/")[0]
+    if scheme not in {"http", "https"} or not host:
+        raise ValueError('an address such as "http://localhost:8080/v1"')
+    if "@" in host:
+        raise ValueError("an address without a user or password; put the key into PARLEY_LLM_API_KEY")
+    return value
+
+
+def as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Text = Annotated[str, Field(min_length=1)]
+FilePath = Annotated[Path, BeforeValidator(_path), Field(description="a path")]
+ModelPath = Annotated[
+    Literal["starter"] | Path,
+    BeforeValidator(_model),
+    Field(description='"starter" or the path of a GGUF file'),
+]
+Url = Annotated[
+    str, BeforeValidator(_url), Field(description='an address such as "http://localhost:8080/v1"')
+]
+Texts = Annotated[
+    tuple[Text, ...], BeforeValidator(as_tuple), Field(description='a list of texts, such as ["a", "b"]')
+]
+
+
+Ids = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z]+:[A-Za-z0-9_:-]+$")], ...],
+    BeforeValidator(as_tuple),
+    Field(description='a list of ids with their platform, such as ["slack:U024BE7LH"]'),
+]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class LLMSettings(Section):
+    """`[llm]`: what writes the answers."""
+
+    enabled: bool = True
+    """False: answers are quotes from the documents."""
+    model: ModelPath = STARTER
+    url: Url | None = None
+    """A server that speaks OpenAI's protocol, instead of `model`."""
+    name: Text | None = None
+    """What to call the model in requests to `url`."""
+    context: int = Field(default=4096, ge=512, le=1_048_576)
+    """Tokens of prompt and answer together."""
+    max_tokens: int = Field(default=256, ge=1, le=65_536)
+    """Tokens of the answer."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """None: the physical cores that this process may use."""
+    gpu_layers: int = Field(default=-1, ge=-1, le=1000)
+    """-1: all of them when there is a GPU."""
+    timeout: float = Field(default=120.0, ge=1, le=3600)
+    """Seconds for a whole answer."""
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    """From the environment only."""
+
+    @model_validator(mode="after")
+    def _leave_room_for_the_question(self) -> Self:
+        if self.max_tokens > self.context // 2:
+            raise ValueError("max_tokens at most half of context, or there is no room for passages")
+        return self
+
+
+class KnowledgeSettings(Section):
+    """`[knowledge]`: how documents are cut, embedded and found."""
+
+    embedding_model: Annotated[Text, BeforeValidator(_embedding_model)] | None = None
+    """A folder with a sentence-transformers model, or a model's name on the hub. None: the one that comes as a
+    package."""
+    top_k: int = Field(default=8, ge=1, le=50)
+    """Passages that retrieval returns."""
+    chunk_tokens: int = Field(default=200, ge=50, le=2000)
+    refresh_minutes: int = Field(default=15, ge=0, le=10_080)
+    """How often a serving process reads the sources again. 0: never."""
+
+
+class SourceSettings(Section):
+    """`[[sources]]`: where documents come from, and who may see them."""
+
+    name: str = Field(
+        pattern=f"^{NAME}$", description='up to 64 of a-z, 0-9, "-" and "_", such as "handbook"'
+    )
+    kind: Literal["folder"] = "folder"
+    path: FilePath
+    visible_to: Texts = Field(default=("everyone",), min_length=1, description='a list such as ["everyone"]')
+    include: Texts = ()
+    """Patterns of the files to take. Empty: every kind of file that can be read."""
+    exclude: Texts = ()
+
+
+class ChatSettings(Section):
+    """`[chat]`: how the assistant appears."""
+
+    assistant_name: str = Field(
+        default="Parley", min_length=1, max_length=80, description="a text of 1 to 80 characters"
+    )
+
+
+class PolicySettings(Section):
+    """`[policy]`: who may ask, where and how often. People and places are named as in `visible_to`: "slack:U42"."""
+
+    workspaces: Ids = ()
+    """Slack workspaces and Discord servers where it answers. Empty: all that installed it."""
+    channels: Ids = ()
+    """Empty: all that it was invited to."""
+    people: Ids = ()
+    """Empty: everyone there."""
+    admins: Ids = ()
+    """Beside those whom the platform calls admins."""
+    bots: Ids = ()
+    """Bots that are answered; no others are."""
+    person_per_hour: int = Field(default=60, ge=1, le=100_000)
+    place_per_hour: int = Field(default=600, ge=1, le=100_000)
+
+
+class QueueSettings(Section):
+    """`[queue]`: how questions wait for the model."""
+
+    parallel: int = Field(default=2, ge=1, le=64)
+    """Answers that are worked on at once."""
+    size: int = Field(default=200, ge=1, le=100_000)
+    """Questions that may wait in all."""
+    per_person: int = Field(default=5, ge=1, le=1000)
+    per_place: int = Field(default=50, ge=1, le=10_000)
+
+
+class InboxSettings(Section):
+    """`[inbox]`: the record of what came in and what became of it."""
+
+    keep: int = Field(default=30, ge=1, le=3650)
+    """Days after which what has an outcome is deleted."""
+
+
+class SlackSettings(Section):
+    """`[slack]`: the Slack app; it is on when its tokens are in the environment."""
+
+    mode: Literal["socket", "http"] = "socket"
+    """How events come: over a connection that Parley opens, or as requests from Slack to `http_host`."""
+    api_url: Url = "https://slack.com/api/"
+    http_host: Text = "127.0.0.1"
+    http_port: int = Field(default=3000, ge=1, le=65_535)
+    admin_channel: Text | None = None
+    """Id of the channel that is told what an admin should know."""
+    suggested_prompts: Annotated[Texts, Field(max_length=4)] = ()
+    """Shown to a person who opens the conversation with the bot; at most 4."""
+    bot_token: SecretStr | None = Field(default=None, exclude=True)
+    app_token: SecretStr | None = Field(default=None, exclude=True)
+    signing_secret: SecretStr | None = Field(default=None, exclude=True)
+    client_id: SecretStr | None = Field(default=None, exclude=True)
+    client_secret: SecretStr | None = Field(default=None, exclude=True)
+    secret_key: SecretStr | None = Field(default=None, exclude=True)
+    """All from the environment only."""
+
+
+class WebSettings(Section):
+    """`[web]`: the HTTP interface; it is off without a port."""
+
+    host: Text = "127.0.0.1"
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    token: SecretStr | None = Field(default=None, exclude=True)
+    """From the environment only."""

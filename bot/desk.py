@@ -1,0 +1,381 @@
+"""The desk where messages of every platform arrive, and from which each goes out with exactly one outcome.
+
+`receive` returns when a message is written down, so that nothing which was acknowledged can get lost. From there it
+is answered in its turn, refused, or run as a command; what became of it is written to the inbox. What a crash or a
+stop leaves without an outcome is taken up again when its platform joins the next time. A message that has ended the
+process twice is set aside, and said to be.
+
+Its methods belong to the event loop; what blocks runs in threads.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal
+
+from bot.assistant import Assistant
+from bot.commands import Call, Commands
+from bot.conversation import Conversation, ReadFile
+from bot.delivery import APOLOGY, Platform, Reply, deliver
+from bot.errors import EXPLAINED, PlatformError, PlatformUnavailableError, QueueFullError, UsageError
+from bot.inbox import Inbox, Outcome
+from bot.line import Job, Line
+from bot.messages import Final, IncomingMessage
+from bot.outbox import Outbox
+from bot.places import PlaceSettings
+from bot.policy import Policy, Verdict
+from bot.queue import FairQueue
+from bot.thread_files import ThreadFiles
+from feedback.records import Turn, Vote
+from feedback.store import FeedbackStore
+from knowledge.access import visible_sources
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 2
+"""Begun that often without an outcome, a message is held to be what ended the process."""
+RETRY_AFTER = (2.0, 10.0, 30.0, 120.0, 600.0)
+"""Seconds before an answer is tried again that the platform could not take; then it is given up."""
+
+SET_ASIDE = (
+    "I could not answer this: it stopped me twice, so I have set it aside and told the people who run me. "
+    "Please ask in other words."
+)
+STOPPING = "Parley is being stopped; please ask again in a moment."
+
+
+class Desk:
+    """Takes messages in and brings answers out, for all platforms at once."""
+
+    def __init__(
+        self,
+        *,
+        assistant: Assistant,
+        feedback: FeedbackStore,
+        inbox: Inbox,
+        outbox: Outbox,
+        thread_files: ThreadFiles,
+        policy: Policy,
+        queue: FairQueue,
+        commands: Commands,
+        read_file: ReadFile,
+        visible_to: dict[str, frozenset[str]],
+        prepared: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`prepared` returns when answers can begin; a crash before that is no question's fault."""
+        self.inbox = inbox
+        self.outbox = outbox
+        self._assistant = assistant
+        self._feedback = feedback
+        self._thread_files = thread_files
+        self._policy = policy
+        self._commands = commands
+        self._read_file = read_file
+        self._visible_to = visible_to
+        self._prepared = prepared
+        self._line = Line(queue, work=self._serve)
+        self._platforms: dict[str, Platform] = {}
+        self._taken: set[str] = set()
+        """Turns that this process has in hand, so that `join` does not take them up a second time."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Questions that are being answered, and that wait."""
+        return self._line.load
+
+    # What adapters call.
+
+    def join(self, platform: Platform) -> None:
+        """From now on replies can be posted there; what was left unanswered before is taken up."""
+        self._platforms[platform.name] = platform
+        self._spawn(self._take_up(platform))
+
+    async def receive(self, message: IncomingMessage) -> None:
+        """Write the message down, unless it is none of the bot's business or known already.
+
+        When this returns, the platform may be told that the message has arrived. Raises `DatabaseError`, and then
+        it may not.
+        """
+        verdict = await asyncio.to_thread(self._policy.judge, message)
+        if verdict.kind == "ignore" or message.turn_id in self._taken:
+            return
+        self._taken.add(message.turn_id)
+        try:
+            is_new = await asyncio.to_thread(self.inbox.accept, message)
+        except BaseException:
+            self._taken.discard(message.turn_id)
+            raise
+        if is_new:
+            self._spawn(self._admit(message, verdict))
+        else:
+            self._taken.discard(message.turn_id)
+
+    async def ask(self, platform: Platform, message: IncomingMessage, reply: Reply) -> Final | None:
+        """Answer somebody who waits on the line and is gone with it; None when there was no answer.
+
+        Waits in the same queue as everybody. Cancelling it stops the answer.
+        """
+        job = Job(message, PlaceSettings(), platform, reply, in_inbox=False)
+        try:
+            self._line.add(job)
+        except QueueFullError as error:
+            await reply.fail(str(error))
+            return None
+        try:
+            return await asyncio.shield(job.final)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(job, "asker"))
+            raise
+
+    async def run_command(self, message: IncomingMessage) -> str:
+        """What a command has to tell, for a platform that shows it itself; raises `UsageError`."""
+        call = self._commands.parse(message.text, explicit=True)
+        if not isinstance(call, Call):
+            raise UsageError(str(call))
+        return await self._commands.run(call, message, is_admin=self._policy.is_admin(message))
+
+    async def edited(self, platform: str, conversation_id: str, message_id: str, text: str) -> None:
+        """A question that still waits is replaced; one that is being answered, or was, stays as it is."""
+        turn_id = await asyncio.to_thread(self.inbox.find, platform, conversation_id, message_id)
+        job = self._line.job(turn_id)
+        if job is not None and self._line.is_waiting(job):
+            job.edit(text)
+            await asyncio.to_thread(self.inbox.edit, platform, conversation_id, message_id, text)
+
+    async def deleted(self, platform: str, conversation_id: str, message_id: str) -> None:
+        """A question that has no answer yet is dropped, with everything that was shown for it."""
+        turn_id = await asyncio.to_thread(self.inbox.find, platform, conversation_id, message_id)
+        if job := self._line.job(turn_id):
+            await self._end(job, "deletion")
+
+    async def stop_turn(self, turn_id: str, *, user_id: str, by_admin: bool = False) -> bool:
+        """Stop that answer, waiting or running; False when there is nothing to stop that is this person's."""
+        job = self._line.job(turn_id)
+        if job is None or not (by_admin or job.message.user_id == user_id):
+            return False
+        await self._end(job, "asker")
+        return True
+
+    async def stop(
+        self,
+        *,
+        platform: str,
+        conversation_id: str,
+        thread_id: str | None,
+        user_id: str,
+        by_admin: bool = False,
+    ) -> bool:
+        """Stop all that this person asked in the thread, None for all threads; False when there was nothing."""
+        jobs = self._line.in_thread(platform, conversation_id, thread_id)
+        stopped = [
+            await self.stop_turn(job.message.turn_id, user_id=user_id, by_admin=by_admin) for job in jobs
+        ]
+        return any(stopped)
+
+    async def vote(self, vote: Vote) -> None:
+        """Keep a vote; raises `FeedbackError`, and then it is not kept."""
+        await asyncio.to_thread(self._feedback.save_vote, vote)
+
+    async def withdraw_vote(self, turn_id: str, user_id: str) -> None:
+        await asyncio.to_thread(self._feedback.withdraw_vote, turn_id, user_id)
+
+    async def shareable(self, turn_id: str, principals: frozenset[str]) -> Turn:
+        """The stored answer, for showing it to more people than it was given to.
+
+        Raises `UsageError` with a sentence when they may not see a source that it rests on.
+        """
+        turn = await asyncio.to_thread(self._feedback.turn, turn_id)
+        if turn is None:
+            raise UsageError("That answer is not stored any more; ask again in the channel.")
+        if {source.source for source in turn.sources} - visible_sources(self._visible_to, principals):
+            raise UsageError(
+                "This answer rests on documents that not everyone here may see, so it stays with you."
+            )
+        return turn
+
+    async def close(self, *, grace: float) -> None:
+        """Let running answers come to their end for `grace` seconds; the others go on after the next start."""
+        for job in self._line.waiting:
+            if not job.in_inbox:
+                await self._line.take_out(job)
+                await job.reply.fail(STOPPING)
+                job.final.set_result(None)
+        await self._line.close(grace=grace)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    # A message's way.
+
+    async def _take_up(self, platform: Platform) -> None:
+        for entry in await asyncio.to_thread(self.inbox.unfinished, platform.name):
+            message = entry.message
+            if message.turn_id in self._taken:
+                continue
+            self._taken.add(message.turn_id)
+            if entry.attempts >= MOST_ATTEMPTS:
+                await self._set_aside(message, platform)
+                continue
+            verdict = await asyncio.to_thread(self._policy.judge, message, again=True)
+            if verdict.kind == "ignore":  # what is to be answered here has changed meanwhile
+                await self._finish(Job(message, verdict.place, platform, platform.reply(message)), "dropped")
+            else:
+                await self._admit(message, verdict, again=True)
+
+    async def _admit(self, message: IncomingMessage, verdict: Verdict, *, again: bool = False) -> None:
+        platform = self._platforms.get(message.platform)
+        if platform is None:  # it finds the message in the inbox when it joins
+            self._taken.discard(message.turn_id)
+            return
+        job = Job(message, verdict.place, platform, platform.reply(message), overheard=verdict.overheard)
+        call = self._commands.parse(message.text, explicit=message.addressed == "command")
+        if isinstance(call, UsageError):
+            await self._end_with(job, str(call), "refused")
+        elif (
+            call is not None
+        ):  # also from somebody who may not ask now: to stop, or to switch the bot on again
+            await self._run(job, call)
+        elif verdict.sentence:
+            await self._end_with(job, verdict.sentence, "refused")
+        else:
+            try:
+                self._line.add(job, again=again)
+            except QueueFullError as error:
+                await self._end_with(job, str(error), "refused")
+
+    async def _run(self, job: Job, call: Call) -> None:
+        await asyncio.to_thread(self.inbox.begin, job.message.turn_id)
+        try:
+            message = await job.platform.complete(job.message)
+            is_admin = await asyncio.to_thread(self._policy.is_admin, message)
+            told = await self._commands.run(call, message, is_admin=is_admin)
+        except EXPLAINED as error:
+            told = str(error)
+        except Exception:
+            log.exception("the command of turn %s failed", job.message.turn_id)
+            told = APOLOGY
+        await self._end_with(job, told, "command")
+
+    async def _end_with(self, job: Job, markdown: str, outcome: Outcome) -> None:
+        """Say one thing and be done."""
+        try:
+            await job.reply.say(markdown)
+        except PlatformError as error:
+            log.warning("turn %s (%s) could not be told so: %s", job.message.turn_id, outcome, error)
+            outcome = "undeliverable"
+        await self._finish(job, outcome)
+
+    async def _set_aside(self, message: IncomingMessage, platform: Platform) -> None:
+        turn_id = message.turn_id
+        log.error("turn %s was begun %d times and has no outcome: set aside", turn_id, MOST_ATTEMPTS)
+        job = Job(message, PlaceSettings(), platform, platform.reply(message))
+        try:
+            await job.reply.fail(SET_ASIDE)
+            await platform.tell_admins(
+                f"A question stopped me twice, so I have set it aside (turn {turn_id}); the log of that time "
+                "says more."
+            )
+        except PlatformError as error:
+            log.warning("turn %s could not be told that it is set aside: %s", turn_id, error)
+        await self._finish(job, "set_aside")
+
+    async def _serve(self, job: Job) -> None:
+        """One answer, from the head of the line to its outcome; raises nothing."""
+        turn_id = job.message.turn_id
+        final: Final | None = None
+        try:
+            final = await self._attempt(job)
+        except asyncio.CancelledError:
+            await self._cancelled(job)
+        except PlatformUnavailableError as error:
+            await self._try_later(job, error)
+        except PlatformError as error:
+            log.warning("turn %s cannot be answered where it was asked: %s", turn_id, error)
+            await self._finish(job, "undeliverable")
+        except Exception:
+            log.exception("turn %s was given up", turn_id)
+            await self._finish(job, "failed")
+        if not job.final.done():
+            job.final.set_result(final)
+
+    async def _attempt(self, job: Job) -> Final | None:
+        await job.settle()
+        if self._prepared:
+            await self._prepared()
+        if job.in_inbox and not await asyncio.to_thread(self.inbox.begin, job.message.turn_id):
+            return None  # it has an outcome already
+        conversation = Conversation(
+            assistant=self._assistant,
+            feedback=self._feedback,
+            thread_files=self._thread_files,
+            read_file=self._read_file,
+            platform=job.platform,
+            place=job.place,
+        )
+        outcome, final = await deliver(conversation, job.message, job.reply, overheard=job.overheard)
+        job.is_delivered = True
+        await asyncio.shield(self._finish(job, outcome))
+        return final
+
+    async def _cancelled(self, job: Job) -> None:
+        """By its asker, because the question was deleted, or, for now, because Parley stops."""
+        if job.is_delivered:
+            return
+        turn_id = job.message.turn_id
+        if job.ended_by is None:
+            if job.in_inbox:
+                await asyncio.to_thread(self.inbox.release, turn_id)
+            return
+        try:
+            await (job.reply.stopped() if job.ended_by == "asker" else job.reply.withdraw())
+        except PlatformError as error:
+            log.info("turn %s could not be shown as ended: %s", turn_id, error)
+        await self._finish(job, "cancelled" if job.ended_by == "asker" else "dropped")
+
+    async def _try_later(self, job: Job, error: PlatformUnavailableError) -> None:
+        """The stored answer, if there is one by now, is shown then; it is not made again."""
+        turn_id = job.message.turn_id
+        if not job.in_inbox or job.failures >= len(RETRY_AFTER):
+            log.error("turn %s is given up, its platform does not take it: %s", turn_id, error)
+            await self._finish(job, "undeliverable")
+            return
+        delay = RETRY_AFTER[job.failures]
+        job.failures += 1
+        log.warning("turn %s is tried again in %.0f s: %s", turn_id, delay, error)
+        await asyncio.to_thread(self.inbox.release, turn_id)
+
+        async def again() -> None:
+            await asyncio.sleep(delay)
+            job.reply = job.platform.reply(job.message)
+            self._line.add(job, again=True)
+
+        self._spawn(again())
+
+    async def _end(self, job: Job, by: Literal["asker", "deletion"]) -> None:
+        """End a job before its time, and wait until that is shown."""
+        if job.ended_by:
+            await asyncio.wait([job.final])
+            return
+        job.ended_by = by
+        if await self._line.take_out(job):
+            await self._cancelled(job)
+            if not job.final.done():
+                job.final.set_result(None)
+
+    async def _finish(self, job: Job, outcome: Outcome) -> None:
+        if job.in_inbox:
+            await asyncio.to_thread(self.inbox.finish, job.message.turn_id, outcome)
+        self._taken.discard(job.message.turn_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work beside the caller's; what it raises is a fault of the program, and logged."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the desk could not bring a message on its way", exc_info=error)
