@@ -1,0 +1,1 @@
+"""Slack: the adapter and everything that knows Slack's ways."""

@@ -1,0 +1,192 @@
+"""Slack as a chat platform: what the desk asks of a platform, and what `parley serve` runs.
+
+Events come in through `connection` and `listeners`; answers go out through `reply`. With a bot token in the
+environment it serves that one workspace; with the app's client id and secret, every workspace that installs it.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import ClassVar
+
+from adapters.slack.api import SlackApi, WorkspacePace
+from adapters.slack.blocks import escaped
+from adapters.slack.checks import check_slack
+from adapters.slack.connection import SILENCE, HttpServer, SocketConnection
+from adapters.slack.events import Press
+from adapters.slack.files import fetch_files
+from adapters.slack.installations import oauth_flow
+from adapters.slack.listeners import Listeners
+from adapters.slack.reply import SlackReply
+from adapters.slack.workspaces import Workspace, Workspaces
+from bot.app import App
+from bot.config import SlackSettings
+from bot.delivery import Reply, deliver
+from bot.draft import Replay
+from bot.errors import PlatformError, SettingsError, UsageError
+from bot.messages import IncomingMessage
+from bot.plugins import Finding
+
+log = logging.getLogger(__name__)
+
+_NOT_INSTALLED = "The Slack app is not installed in workspace {} any more; install it there again."
+
+
+class SlackAdapter:
+    """Serves while the tokens of a Slack app are in the environment."""
+
+    name: ClassVar[str] = "slack"
+    interactive: ClassVar[bool] = False
+
+    def __init__(self, app: App, *, silence: float = SILENCE) -> None:
+        """`silence`: seconds without a word from Slack after which it is connected to anew.
+
+        Raises `SettingsError` when some of the tokens are there and others are missing.
+        """
+        self._app = app
+        self._settings = app.settings.slack
+        self._silence = silence
+        if self.configured and (missing := missing_variables(self._settings)):
+            raise SettingsError(
+                f"Slack needs {' and '.join(missing)} as well with slack.mode = "
+                f'"{self._settings.mode}"; `parley slack manifest` begins an app that has them.'
+            )
+        self._workspaces = Workspaces(self._settings, app.vault)
+        self._listeners = Listeners(
+            desk=app.desk,
+            feedback=app.feedback,
+            workspaces=self._workspaces,
+            share=self._share,
+            prompts=self._settings.suggested_prompts,
+        )
+        self._sharing: set[str] = set()
+        self.connection: SocketConnection | HttpServer | None = None
+        """None before `run`."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is any token; what is missing beside it, the constructor says."""
+        slack = self._settings
+        return any(
+            (slack.bot_token, slack.app_token, slack.signing_secret, slack.client_id, slack.client_secret)
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled; raises `SettingsError` when Slack refuses a token or the port cannot be had."""
+        async with self._workspaces.opened():
+            self._app.desk.join(self)
+            self.connection = self._connection()
+            try:
+                await self.connection.run()
+            finally:
+                await self._listeners.close()
+
+    def _connection(self) -> SocketConnection | HttpServer:
+        slack = self._settings
+        secret = slack.signing_secret.get_secret_value() if slack.signing_secret else ""
+        bolt = self._listeners.bolt(api_url=slack.api_url, signing_secret=secret)
+        if slack.mode == "socket":
+            token = slack.app_token.get_secret_value() if slack.app_token else ""
+            return SocketConnection(
+                bolt, app_token=token, client=self._workspaces.client(None), silence=self._silence
+            )
+        flow = None
+        if not slack.bot_token and slack.client_id and slack.client_secret:
+            flow = oauth_flow(
+                client_id=slack.client_id.get_secret_value(),
+                client_secret=slack.client_secret.get_secret_value(),
+                api_url=slack.api_url,
+                installations=self._workspaces.installations,
+                vault=self._app.vault,
+            )
+        return HttpServer(bolt, host=slack.http_host, port=slack.http_port, flow=flow)
+
+    # What the desk asks.
+
+    async def complete(self, message: IncomingMessage) -> IncomingMessage:
+        workspace = self._workspaces.get(message.workspace_id)
+        if workspace is None:  # nothing can be shown there, so nothing may be found either
+            return replace(message, principals=frozenset())
+        return await workspace.people.complete(message)
+
+    async def fetch(self, message: IncomingMessage) -> list[tuple[str, bytes]]:
+        workspace = self._workspaces.get(message.workspace_id)
+        if workspace is None:
+            raise PlatformError(_NOT_INSTALLED.format(message.workspace_id))
+        token = workspace.client.token or ""
+        return await fetch_files(message.attachments, token=token, api_url=self._settings.api_url)
+
+    def reply(self, message: IncomingMessage) -> Reply:
+        """One for a workspace that has removed the app is refused by Slack when it says something."""
+        workspace = self._workspaces.get(message.workspace_id)
+        return SlackReply(
+            message,
+            client=workspace.client if workspace else self._workspaces.client(None),
+            outbox=self._app.desk.outbox,
+            pace=workspace.pace if workspace else WorkspacePace(),
+            team_id=message.workspace_id,
+            bot_user_id=workspace.bot_user_id if workspace else "",
+        )
+
+    async def tell_admins(self, sentence: str) -> None:
+        """In `slack.admin_channel`, of whichever workspace has it; raises the `PlatformError` of the last."""
+        if (channel := self._settings.admin_channel) is None:
+            return
+        said = {"channel": channel, "text": escaped(sentence), "unfurl_links": False, "unfurl_media": False}
+        trouble: PlatformError | None = None
+        for workspace in self._workspaces.all():
+            try:
+                await SlackApi(workspace.client, workspace.pace).call("chat.postMessage", said)
+            except PlatformError as error:
+                trouble = error
+            else:
+                return
+        if trouble:
+            raise trouble
+
+    # Beside it.
+
+    async def check(self) -> list[Finding]:
+        """For `parley doctor`: tokens, scopes, the way of events, and a round trip."""
+        return await check_slack(self._settings, self._workspaces)
+
+    async def _share(self, workspace: Workspace, press: Press) -> None:
+        """Show a private answer to everybody where it was asked, if they all may see what it rests on."""
+        turn_id = press.value
+        asked = await asyncio.to_thread(self._app.desk.inbox.message, turn_id)
+        if asked is None or asked.user_id != press.user_id:
+            raise UsageError("Only the person who asked can share this answer, for as long as it is stored.")
+        principals = await workspace.people.channel_principals(asked.conversation_id)
+        turn = await self._app.desk.shareable(turn_id, principals)
+        if turn_id in self._sharing:
+            return
+        # A message of its own to the outbox, so that sharing twice shows it once.
+        shared = replace(
+            asked, event_id=f"shared:{asked.event_id}", is_private=False, addressed="mention", reply_to=""
+        )
+        quoted = "\n".join(f"> {line}" for line in turn.question.splitlines())
+        self._sharing.add(turn_id)
+        try:
+            shown = replace(turn, answer=f"{quoted}\n\n{turn.answer}")
+            await deliver(Replay(shown), shared, self.reply(shared))
+        finally:
+            self._sharing.discard(turn_id)
+
+
+def missing_variables(slack: SlackSettings) -> list[str]:
+    """The variables that are still needed, given the mode and what is there."""
+    if slack.mode == "socket":
+        needed = {"PARLEY_SLACK_BOT_TOKEN": slack.bot_token, "PARLEY_SLACK_APP_TOKEN": slack.app_token}
+    elif slack.client_id or slack.client_secret:
+        needed = {
+            "PARLEY_SLACK_SIGNING_SECRET": slack.signing_secret,
+            "PARLEY_SLACK_CLIENT_ID": slack.client_id,
+            "PARLEY_SLACK_CLIENT_SECRET": slack.client_secret,
+            "PARLEY_SECRET_KEY": slack.secret_key,
+        }
+    else:
+        needed = {
+            "PARLEY_SLACK_BOT_TOKEN": slack.bot_token,
+            "PARLEY_SLACK_SIGNING_SECRET": slack.signing_secret,
+        }
+    return [variable for variable, value in needed.items() if value is None]

@@ -1,0 +1,56 @@
+"""Work beside an acknowledgement, for which Slack waits three seconds at most."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from adapters.slack.errors import TRANSPORT_ERRORS
+from bot.errors import EXPLAINED
+
+log = logging.getLogger(__name__)
+
+ACK_SECONDS = 2.0
+"""How long Slack is kept waiting for what may take longer."""
+
+
+class Background:
+    """Keeps the tasks, and logs what becomes of them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Work that Slack need not wait for; its failure is logged and changes nothing."""
+        self._keep(asyncio.create_task(work))
+
+    async def in_time(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Work whose early errors are raised; what takes longer goes on by itself after the acknowledgement."""
+        task = asyncio.create_task(work)
+        await asyncio.wait({task}, timeout=ACK_SECONDS)
+        if task.done():
+            task.result()
+        else:
+            self._keep(task)
+
+    async def close(self) -> None:
+        """Let it come to its end, for a moment."""
+        left = list(self._tasks)
+        if left:
+            await asyncio.wait(left, timeout=ACK_SECONDS)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        expected = isinstance(error, (*EXPLAINED, *TRANSPORT_ERRORS))
+        log.log(
+            logging.WARNING if expected else logging.ERROR, "not done on Slack: %s", error, exc_info=error
+        )

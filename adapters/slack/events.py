@@ -1,0 +1,223 @@
+"""What Slack sends, as what the desk understands. Pure: nothing here asks Slack anything.
+
+Slack's dicts end here. One message can arrive as several events (`app_mention` beside `message`), and each event
+several times, so a message's identity is its channel and its time, never the id of an event.
+"""
+
+import html
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from bot.messages import Addressed, Attachment, IncomingMessage
+from feedback.records import Score
+
+Json = dict[str, Any]
+
+PLATFORM = "slack"
+ASK, COMMAND = "/ask", "/parley"
+ASK_ABOUT_THIS = "ask_about_this"
+"""The `callback_id` of the entry in a message's menu."""
+
+SAID = frozenset({None, "file_share", "thread_broadcast", "bot_message"})
+"""Subtypes of messages that say something; the others report joins, topics, pins, …"""
+_THUMBS: dict[str, Score] = {"+1": 1, "thumbsup": 1, "-1": -1, "thumbsdown": -1}
+_TOKEN = re.compile(r"<([^<>]+)>")
+_SCHEME = re.compile(r"^(https?://|mailto:|tel:)")
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A message has another text now."""
+
+    conversation_id: str
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A message is gone."""
+
+    conversation_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A thumb was put on a message, or taken away."""
+
+    conversation_id: str
+    message_id: str
+    user_id: str
+    score: Score
+    added: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Somebody pressed Slack's own stop button in a thread."""
+
+    conversation_id: str
+    thread_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Somebody pressed a button of ours."""
+
+    conversation_id: str
+    user_id: str
+    value: str
+    trigger_id: str
+    """Permits to open one dialogue within three seconds."""
+
+
+def message(body: Json, *, team_id: str, bot_user_id: str) -> IncomingMessage | Edited | Deleted | None:
+    """What a `message` or `app_mention` event means; None when it is not for the bot to know, as its own doing."""
+    event: Json = body["event"]
+    match event.get("subtype"):
+        case "message_changed":
+            return _changed(event, app_id=body.get("api_app_id"), bot_user_id=bot_user_id)
+        case "message_deleted":
+            return Deleted(event["channel"], event["deleted_ts"])
+        case subtype if subtype not in SAID:
+            return None
+    user_id = event.get("user") or event.get("bot_id")
+    if not user_id or _is_own(event, app_id=body.get("api_app_id"), bot_user_id=bot_user_id):
+        return None
+    text = event.get("text") or ""
+    return IncomingMessage(
+        platform=PLATFORM,
+        event_id=f"{event['channel']}:{event['ts']}",
+        workspace_id=team_id,
+        conversation_id=event["channel"],
+        thread_id=event.get("thread_ts") or event["ts"],
+        message_id=event["ts"],
+        user_id=user_id,
+        text=plain(text, bot_user_id=bot_user_id),
+        addressed=_addressed(event, text, bot_user_id=bot_user_id),
+        by_bot=bool(event.get("bot_id")),
+        attachments=_attachments(event),
+    )
+
+
+def command(body: Json, *, team_id: str) -> IncomingMessage:
+    """A slash command: `/ask` is a question, anything else a command; both are answered to the asker alone."""
+    return IncomingMessage(
+        platform=PLATFORM,
+        event_id=f"command:{body['trigger_id']}",
+        workspace_id=team_id,
+        conversation_id=body["channel_id"],
+        thread_id=f"command:{body['trigger_id']}",  # of its own: nobody else's history belongs to it
+        user_id=body["user_id"],
+        text=plain(body.get("text") or ""),
+        addressed="mention" if body["command"] == ASK else "command",
+        is_private=True,
+        reply_to=json.dumps({"response_url": body["response_url"]}),
+    )
+
+
+def shortcut(body: Json, *, team_id: str, bot_user_id: str) -> IncomingMessage:
+    """ "Ask about this" in the menu of a message: its text is the question, its thread the place of the answer."""
+    chosen: Json = body["message"]
+    channel, ts = body["channel"]["id"], body.get("message_ts") or chosen["ts"]
+    return IncomingMessage(
+        platform=PLATFORM,
+        event_id=f"{channel}:{ts}:{body['action_ts']}",
+        workspace_id=team_id,
+        conversation_id=channel,
+        thread_id=chosen.get("thread_ts") or ts,
+        user_id=body["user"]["id"],
+        text=plain(chosen.get("text") or "", bot_user_id=bot_user_id),
+        addressed="shortcut",
+        attachments=_attachments(chosen),
+        reply_to=json.dumps({"response_url": body["response_url"], "message_ts": ts}),
+    )
+
+
+def asked_at(asked: IncomingMessage) -> str:
+    """The time of the message that was asked or asked about; empty for commands."""
+    if asked.message_id or not asked.reply_to:
+        return asked.message_id
+    return str(json.loads(asked.reply_to).get("message_ts", ""))
+
+
+def reaction(body: Json, *, bot_user_id: str) -> Reaction | None:
+    """A thumb up or down, in any colour of skin; None for everything else, and for the bot's own."""
+    event: Json = body["event"]
+    item, score = event["item"], _THUMBS.get(event["reaction"].partition("::")[0])
+    if score is None or item.get("type") != "message" or event["user"] == bot_user_id:
+        return None
+    return Reaction(item["channel"], item["ts"], event["user"], score, event["type"] == "reaction_added")
+
+
+def stopped(body: Json) -> Stopped:
+    event: Json = body["event"]
+    return Stopped(event["channel"], event["thread_ts"], event["user"])
+
+
+def press(body: Json) -> Press:
+    """A press of the one button that a `block_actions` payload is about."""
+    channel = (body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or ""
+    value = body["actions"][0].get("value") or ""
+    return Press(channel, body["user"]["id"], value, body.get("trigger_id") or "")
+
+
+def plain(text: str, *, bot_user_id: str = "") -> str:
+    """Slack's markup as people read it; the bot's own mention at either end is left out, other people stay ids."""
+    if bot_user_id:
+        me = rf"<@{re.escape(bot_user_id)}(?:\|[^>]*)?>"
+        text = re.sub(rf"^(?:\s*{me}[\s,:;]*)+", "", text)
+        text = re.sub(rf"[\s,]*{me}\s*([.?!]*)\s*$", r"\1", text)
+    return html.unescape(_TOKEN.sub(_spelled_out, text)).strip()
+
+
+def _spelled_out(token: re.Match[str]) -> str:
+    target, _, label = token[1].partition("|")
+    if target.startswith("@"):
+        return f"<{target}>"
+    if target.startswith("#"):
+        return f"#{label}" if label else f"<{target}>"
+    if target.startswith("!"):
+        return label or "@" + target[1:].partition("^")[0]
+    bare = _SCHEME.sub("", target)
+    if not label or label.rstrip("/") in {target.rstrip("/"), bare.rstrip("/")}:
+        return label or (target if target.startswith("http") else bare)
+    return f"{label} ({target})"
+
+
+def _addressed(event: Json, text: str, *, bot_user_id: str) -> Addressed:
+    if event.get("channel_type") == "im" or event["channel"].startswith("D"):
+        return "direct"
+    if event["type"] == "app_mention" or re.search(rf"<@{re.escape(bot_user_id)}[|>]", text):
+        return "mention"
+    return "thread" if event.get("thread_ts") not in {None, event["ts"]} else "channel"
+
+
+def _changed(event: Json, *, app_id: str | None, bot_user_id: str) -> Edited | Deleted | None:
+    """Slack also reports unfurled links, new replies and the like as changes; only a new text is one."""
+    now, before = event["message"], event.get("previous_message") or {}
+    if now.get("subtype") == "tombstone":  # the start of a thread that has replies leaves its place behind
+        return Deleted(event["channel"], now["ts"])
+    if now.get("text") == before.get("text") or _is_own(now, app_id=app_id, bot_user_id=bot_user_id):
+        return None
+    return Edited(event["channel"], now["ts"], plain(now.get("text") or "", bot_user_id=bot_user_id))
+
+
+def _is_own(event: Json, *, app_id: str | None, bot_user_id: str) -> bool:
+    return event.get("user") == bot_user_id or (app_id is not None and event.get("app_id") == app_id)
+
+
+def _attachments(event: Json) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(
+            name=file.get("name") or file.get("title") or file["id"],
+            size=int(file.get("size") or 0),
+            url=file.get("url_private_download") or file.get("url_private") or "",
+        )
+        for file in event.get("files") or ()
+        if file.get("mode") != "tombstone"
+    )
