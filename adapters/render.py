@@ -55,7 +55,7 @@ class SourceLine:
 def plain_source(source: SourceRecord) -> str:
     """A source in one line without markup: `[1] Travel policy › Hotels · path/travel.md#hotels`."""
     place = f"{source.title} › {source.heading}" if source.heading else source.title
-    return f"[{source.n}] {place} · {source.uri}"
+    return f"[{source.n}] {place} · {source.uri}" if source.uri else f"[{source.n}] {place}"
 
 
 def source_lines(sources: Sequence[SourceRecord]) -> list[SourceLine]:

@@ -1,7 +1,7 @@
 """A small HTTP face, for programs and for health checks.
 
     GET  /health   200 once answering works (a missing model is no fault: answers are then quotes), else 503
-    POST /ask      {"question": …, "thread": …?} → what `parley ask --json` prints; with
+    POST /ask      {"question": …, "thread": …?, "user": …?} → what `parley ask --json` prints; with
                    `Accept: text/event-stream` the pieces as they come, then the whole
     POST /vote     {"turn_id": …, "score": 1 | -1, "reason": …?, "user": …?}; one vote for each `user`
 
@@ -38,6 +38,7 @@ class _Question(BaseModel):
     model_config = ConfigDict(extra="forbid")
     question: str = Field(min_length=1, max_length=20_000, pattern=r"\S")
     thread: str = Field("", max_length=200)
+    user: str = Field("web", min_length=1, max_length=200)
 
 
 class _Vote(BaseModel):
@@ -159,7 +160,7 @@ class WebAdapter(OnTheLine):
             event_id=uuid.uuid4().hex,
             conversation_id="web",
             thread_id=body.thread or uuid.uuid4().hex,
-            user_id="web",
+            user_id=body.user,
             text=body.question.strip(),
         )
         events = self._events(message)

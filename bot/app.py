@@ -5,6 +5,7 @@ whatever comes first, so that a prompt can be shown at once.
 """
 
 import asyncio
+import gc
 import getpass
 import logging
 import threading
@@ -126,11 +127,17 @@ class App:
     def start(self) -> None:
         """Load what answering needs, in the background; a question that comes earlier waits for it."""
         self._warming = [
-            asyncio.create_task(asyncio.to_thread(self.library.load), name="load the index"),
+            asyncio.create_task(asyncio.to_thread(self._load), name="load the index"),
             asyncio.create_task(self.llm.ready(), name="start the model"),
         ]
         for task in self._warming:
             task.add_done_callback(_log_failure)
+
+    def _load(self) -> None:
+        self.library.load()
+        # What is loaded stays: looking through it for garbage again and again would stop the event loop for up to
+        # half a second each time (benchmarks/chat_overhead.py).
+        gc.freeze()
 
     @property
     def ready(self) -> bool:

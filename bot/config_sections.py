@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 STARTER: Literal["starter"] = "starter"
 """The small model that comes as a package."""
@@ -133,6 +142,13 @@ class SourceSettings(Section):
     include: Texts = ()
     """Patterns of the files to take. Empty: every kind of file that can be read."""
     exclude: Texts = ()
+
+    @field_validator("name")
+    @classmethod
+    def _leave_the_name_of_files(cls, name: str) -> str:
+        if name == "attachment":  # what people attach to questions goes by this name, see bot.attachments
+            raise ValueError('another name than "attachment"')
+        return name
 
 
 class ChatSettings(Section):

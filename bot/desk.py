@@ -10,38 +10,28 @@ Its methods belong to the event loop; what blocks runs in threads.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from bot.assistant import Assistant
 from bot.commands import Call, Commands
-from bot.conversation import Conversation, ReadFile
-from bot.delivery import APOLOGY, Platform, Reply, deliver
-from bot.errors import EXPLAINED, PlatformError, PlatformUnavailableError, QueueFullError, UsageError
-from bot.inbox import Inbox, Outcome
+from bot.conversation import ReadFile
+from bot.delivery import APOLOGY, Platform, Reply
+from bot.errors import EXPLAINED, QueueFullError, UsageError
+from bot.inbox import Inbox
 from bot.line import Job, Line
 from bot.messages import Final, IncomingMessage
 from bot.outbox import Outbox
 from bot.places import PlaceSettings
 from bot.policy import Policy, Verdict
 from bot.queue import FairQueue
+from bot.serving import MOST_ATTEMPTS, STOPPING, Background, Serving
 from bot.thread_files import ThreadFiles
 from feedback.records import Turn, Vote
 from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
 
 log = logging.getLogger(__name__)
-
-MOST_ATTEMPTS = 2
-"""Begun that often without an outcome, a message is held to be what ended the process."""
-RETRY_AFTER = (2.0, 10.0, 30.0, 120.0, 600.0)
-"""Seconds before an answer is tried again that the platform could not take; then it is given up."""
-
-SET_ASIDE = (
-    "I could not answer this: it stopped me twice, so I have set it aside and told the people who run me. "
-    "Please ask in other words."
-)
-STOPPING = "Parley is being stopped; please ask again in a moment."
 
 
 class Desk:
@@ -65,19 +55,25 @@ class Desk:
         """`prepared` returns when answers can begin; a crash before that is no question's fault."""
         self.inbox = inbox
         self.outbox = outbox
-        self._assistant = assistant
         self._feedback = feedback
-        self._thread_files = thread_files
         self._policy = policy
         self._commands = commands
-        self._read_file = read_file
         self._visible_to = visible_to
-        self._prepared = prepared
-        self._line = Line(queue, work=self._serve)
-        self._platforms: dict[str, Platform] = {}
         self._taken: set[str] = set()
         """Turns that this process has in hand, so that `join` does not take them up a second time."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving = Serving(
+            assistant=assistant,
+            feedback=feedback,
+            inbox=inbox,
+            thread_files=thread_files,
+            read_file=read_file,
+            prepared=prepared,
+            wait_again=lambda job: self._line.add(job, again=True),
+            ended=self._taken.discard,
+        )
+        self._line = Line(queue, work=self._serving.serve)
+        self._platforms: dict[str, Platform] = {}
+        self._background = Background()
 
     @property
     def load(self) -> tuple[int, int]:
@@ -89,7 +85,7 @@ class Desk:
     def join(self, platform: Platform) -> None:
         """From now on replies can be posted there; what was left unanswered before is taken up."""
         self._platforms[platform.name] = platform
-        self._spawn(self._take_up(platform))
+        self._background.start(self._take_up(platform))
 
     async def receive(self, message: IncomingMessage) -> None:
         """Write the message down, unless it is none of the bot's business or known already.
@@ -107,7 +103,7 @@ class Desk:
             self._taken.discard(message.turn_id)
             raise
         if is_new:
-            self._spawn(self._admit(message, verdict))
+            self._background.start(self._admit(message, verdict))
         else:
             self._taken.discard(message.turn_id)
 
@@ -202,10 +198,8 @@ class Desk:
                 await job.reply.fail(STOPPING)
                 job.final.set_result(None)
         await self._line.close(grace=grace)
-        left = list(self._tasks)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await self._background.close()
+        await self._serving.close()
 
     # A message's way.
 
@@ -216,11 +210,13 @@ class Desk:
                 continue
             self._taken.add(message.turn_id)
             if entry.attempts >= MOST_ATTEMPTS:
-                await self._set_aside(message, platform)
+                await self._serving.set_aside(message, platform)
                 continue
             verdict = await asyncio.to_thread(self._policy.judge, message, again=True)
             if verdict.kind == "ignore":  # what is to be answered here has changed meanwhile
-                await self._finish(Job(message, verdict.place, platform, platform.reply(message)), "dropped")
+                await self._serving.finish(
+                    Job(message, verdict.place, platform, platform.reply(message)), "dropped"
+                )
             else:
                 await self._admit(message, verdict, again=True)
 
@@ -232,18 +228,18 @@ class Desk:
         job = Job(message, verdict.place, platform, platform.reply(message), overheard=verdict.overheard)
         call = self._commands.parse(message.text, explicit=message.addressed == "command")
         if isinstance(call, UsageError):
-            await self._end_with(job, str(call), "refused")
+            await self._serving.end_with(job, str(call), "refused")
         elif (
             call is not None
         ):  # also from somebody who may not ask now: to stop, or to switch the bot on again
             await self._run(job, call)
         elif verdict.sentence:
-            await self._end_with(job, verdict.sentence, "refused")
+            await self._serving.end_with(job, verdict.sentence, "refused")
         else:
             try:
                 self._line.add(job, again=again)
             except QueueFullError as error:
-                await self._end_with(job, str(error), "refused")
+                await self._serving.end_with(job, str(error), "refused")
 
     async def _run(self, job: Job, call: Call) -> None:
         await asyncio.to_thread(self.inbox.begin, job.message.turn_id)
@@ -256,102 +252,7 @@ class Desk:
         except Exception:
             log.exception("the command of turn %s failed", job.message.turn_id)
             told = APOLOGY
-        await self._end_with(job, told, "command")
-
-    async def _end_with(self, job: Job, markdown: str, outcome: Outcome) -> None:
-        """Say one thing and be done."""
-        try:
-            await job.reply.say(markdown)
-        except PlatformError as error:
-            log.warning("turn %s (%s) could not be told so: %s", job.message.turn_id, outcome, error)
-            outcome = "undeliverable"
-        await self._finish(job, outcome)
-
-    async def _set_aside(self, message: IncomingMessage, platform: Platform) -> None:
-        turn_id = message.turn_id
-        log.error("turn %s was begun %d times and has no outcome: set aside", turn_id, MOST_ATTEMPTS)
-        job = Job(message, PlaceSettings(), platform, platform.reply(message))
-        try:
-            await job.reply.fail(SET_ASIDE)
-            await platform.tell_admins(
-                f"A question stopped me twice, so I have set it aside (turn {turn_id}); the log of that time "
-                "says more."
-            )
-        except PlatformError as error:
-            log.warning("turn %s could not be told that it is set aside: %s", turn_id, error)
-        await self._finish(job, "set_aside")
-
-    async def _serve(self, job: Job) -> None:
-        """One answer, from the head of the line to its outcome; raises nothing."""
-        turn_id = job.message.turn_id
-        final: Final | None = None
-        try:
-            final = await self._attempt(job)
-        except asyncio.CancelledError:
-            await self._cancelled(job)
-        except PlatformUnavailableError as error:
-            await self._try_later(job, error)
-        except PlatformError as error:
-            log.warning("turn %s cannot be answered where it was asked: %s", turn_id, error)
-            await self._finish(job, "undeliverable")
-        except Exception:
-            log.exception("turn %s was given up", turn_id)
-            await self._finish(job, "failed")
-        if not job.final.done():
-            job.final.set_result(final)
-
-    async def _attempt(self, job: Job) -> Final | None:
-        await job.settle()
-        if self._prepared:
-            await self._prepared()
-        if job.in_inbox and not await asyncio.to_thread(self.inbox.begin, job.message.turn_id):
-            return None  # it has an outcome already
-        conversation = Conversation(
-            assistant=self._assistant,
-            feedback=self._feedback,
-            thread_files=self._thread_files,
-            read_file=self._read_file,
-            platform=job.platform,
-            place=job.place,
-        )
-        outcome, final = await deliver(conversation, job.message, job.reply, overheard=job.overheard)
-        job.is_delivered = True
-        await asyncio.shield(self._finish(job, outcome))
-        return final
-
-    async def _cancelled(self, job: Job) -> None:
-        """By its asker, because the question was deleted, or, for now, because Parley stops."""
-        if job.is_delivered:
-            return
-        turn_id = job.message.turn_id
-        if job.ended_by is None:
-            if job.in_inbox:
-                await asyncio.to_thread(self.inbox.release, turn_id)
-            return
-        try:
-            await (job.reply.stopped() if job.ended_by == "asker" else job.reply.withdraw())
-        except PlatformError as error:
-            log.info("turn %s could not be shown as ended: %s", turn_id, error)
-        await self._finish(job, "cancelled" if job.ended_by == "asker" else "dropped")
-
-    async def _try_later(self, job: Job, error: PlatformUnavailableError) -> None:
-        """The stored answer, if there is one by now, is shown then; it is not made again."""
-        turn_id = job.message.turn_id
-        if not job.in_inbox or job.failures >= len(RETRY_AFTER):
-            log.error("turn %s is given up, its platform does not take it: %s", turn_id, error)
-            await self._finish(job, "undeliverable")
-            return
-        delay = RETRY_AFTER[job.failures]
-        job.failures += 1
-        log.warning("turn %s is tried again in %.0f s: %s", turn_id, delay, error)
-        await asyncio.to_thread(self.inbox.release, turn_id)
-
-        async def again() -> None:
-            await asyncio.sleep(delay)
-            job.reply = job.platform.reply(job.message)
-            self._line.add(job, again=True)
-
-        self._spawn(again())
+        await self._serving.end_with(job, told, "command")
 
     async def _end(self, job: Job, by: Literal["asker", "deletion"]) -> None:
         """End a job before its time, and wait until that is shown."""
@@ -360,22 +261,6 @@ class Desk:
             return
         job.ended_by = by
         if await self._line.take_out(job):
-            await self._cancelled(job)
+            await self._serving.cancelled(job)
             if not job.final.done():
                 job.final.set_result(None)
-
-    async def _finish(self, job: Job, outcome: Outcome) -> None:
-        if job.in_inbox:
-            await asyncio.to_thread(self.inbox.finish, job.message.turn_id, outcome)
-        self._taken.discard(job.message.turn_id)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Work beside the caller's; what it raises is a fault of the program, and logged."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the desk could not bring a message on its way", exc_info=error)

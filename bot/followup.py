@@ -7,7 +7,9 @@ It does not rewrite the question the model reads; the model sees the thread.
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 
+from bot.facts import STARTERS
 from bot.messages import Said
 
 _OPENERS = re.compile(
@@ -19,10 +21,9 @@ _REFERENCES = re.compile(
     r"er|sie|es|das|dort|dafür)\b",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(
-    r"^\s*(?:hi|hello|hey|dear|hallo)\b(?:\s+\w+)?\s*[,!.:]\s*|<@[^>\s]*>[,:]?|(?<!\w)@\w[\w.-]*[,:]?",
-    re.IGNORECASE,
-)
+_GREETING = re.compile(r"^\s*(?:hi|hello|hey|dear|hallo)\b(?:\s+\w+)?\s*[,!.:]\s*", re.IGNORECASE)
+_MENTION = re.compile(r"<@[^>\s]*>[,:]?|(?<!\w)@\w[\w.'-]*((?:\s+[A-Z][\w'-]*)*)[,:]?")
+"""A name may have several words; the group has those that look like it."""
 _MOST_SAID = 10
 _LONGEST_SAID = 300
 """Characters; a model on a CPU reads some 800 in a second, and it is not what the answer is made of."""
@@ -66,23 +67,29 @@ def talk(context: Sequence[Said], *, questions: Sequence[str]) -> list[Said]:
 def earlier_texts(context: Sequence[Said], *, questions: Sequence[str]) -> list[str]:
     """What a question may lean on, as `search_query` takes it: the thread's questions, and what people said.
 
-    A question to the assistant counts before what was said earlier, and before a later remark; only a later question
-    counts before it. Of what people said, questions count before remarks.
+    Questions count before remarks, and among them the later one. What people asked is taken for later than the
+    `questions` to the assistant, unless one of those follows it in the `context`.
     """
     texts = [_cut(text) for one in context if (text := own_words(one.text))]
     known = {_cut(own_words(question)) for question in questions}
-    end = 1 + max((i for i, text in enumerate(texts) if text in known), default=len(texts) - 1)
-    before = sorted((text for text in texts[:end] if text not in known), key=_asks)
-    return [*before, *questions, *filter(_asks, texts[end:])]
+    said = [(i, text) for i, text in enumerate(texts) if text not in known]
+    last = max((i for i, text in enumerate(texts) if text in known), default=-1)
+    return [
+        *(text for _, text in said if "?" not in text),
+        *(text for i, text in said if "?" in text and i < last),
+        *questions,
+        *(text for i, text in said if "?" in text and i > last),
+    ]
 
 
 def own_words(said: str) -> str:
-    """What somebody said, without whom they said it to."""
-    return " ".join(_ADDRESS.sub(" ", said).split())
+    """What somebody said, without whom they said it to; else that name would seem to be what is asked about."""
+    return " ".join(_GREETING.sub("", _MENTION.sub(_after_name, said)).split())
 
 
-def _asks(text: str) -> bool:
-    return "?" in text
+def _after_name(mention: re.Match[str]) -> str:
+    """ "@Ann Lee Can you" is "Can you"."""
+    return " ".join(dropwhile(lambda word: word.casefold() not in STARTERS, (mention[1] or "").split()))
 
 
 def _cut(text: str) -> str:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from knowledge.planning import ProgressCallback, SyncReport
     from knowledge.retriever import Retriever
 
-LONGEST_FILE = 300_000
-"""Characters of an attached file: some 100 pages, embedded in seconds while somebody waits."""
+LONGEST_FILE = 200_000
+"""Characters of an attached file: some 70 pages, embedded in seconds while somebody waits."""
 
 
 @dataclass(frozen=True, slots=True)

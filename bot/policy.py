@@ -71,7 +71,9 @@ class Policy:
         if not refusal and not again:
             refusal = self._too_many(message)
         if not refusal:
-            return Verdict(kind="answer", overheard=heard == "overheard", place=place)
+            # "Thanks!" in a thread wants no "I don't know".
+            overheard = heard == "overheard" or (heard == "follow-up" and not _asks(message.text))
+            return Verdict(kind="answer", overheard=overheard, place=place)
         if heard == "overheard":
             return Verdict(kind="ignore", place=place)
         return Verdict(kind="refuse", sentence=refusal, place=place)
@@ -226,6 +228,11 @@ def is_question(text: str) -> bool:
         return True
     # "What a day!" is none.
     return not text.rstrip().endswith("!") and _BEGINS_A_QUESTION.match(text) is not None
+
+
+def _asks(text: str) -> bool:
+    """Whether a follow-up wants an answer in any case; short ones need not be whole questions: "Why?"."""
+    return text.rstrip().endswith(("?", "？")) or is_question(text)
 
 
 def _questions(count: int) -> str:

@@ -253,3 +253,8 @@ def test_set_key_refuses(file: Path, text: str, key: tuple[str, ...], value: str
 def test_set_key_needs_a_file(file: Path) -> None:
     with pytest.raises(SettingsError, match="parley init"):
         set_key(file, ("llm", "model"), "x")
+
+
+def test_a_source_leaves_the_name_of_attached_files(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="another name"):
+        parse_settings('[[sources]]\nname = "attachment"\npath = "."\n', file=tmp_path / "p.toml", environ={})

@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Engine
 
-from bot import desk as desks
+from bot import serving
 from bot.assistant import Assistant
 from bot.config import PolicySettings
 from bot.database import migrate, open_database
-from bot.desk import SET_ASIDE, Desk
+from bot.desk import Desk
 from bot.errors import PlatformError, PlatformUnavailableError, UsageError
 from bot.inbox import Inbox
 from bot.messages import Attachment, IncomingMessage, Text
@@ -22,6 +22,7 @@ from bot.outbox import Outbox
 from bot.places import Places
 from bot.policy import Policy
 from bot.queue import FairQueue
+from bot.serving import SET_ASIDE, STOPPING
 from bot.thread_files import ThreadFiles
 from feedback.store import FeedbackStore
 from tests.bot.conftest import make_commands
@@ -237,7 +238,7 @@ async def test_an_edit_replaces_a_waiting_question_and_a_deletion_drops_it(engin
 async def test_a_platform_that_is_away_gets_the_answer_later(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desks, "RETRY_AFTER", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(serving, "RETRY_AFTER", (0.01, 0.01, 0.01))
     platform, asked = FakePlatform(), question("Are you there?")
     platform.errors += [PlatformUnavailableError("Slack cannot be reached.")] * 2
     async with opened(engine, FakeAssistant()) as desk:
@@ -355,3 +356,41 @@ async def test_who_hangs_up_stops_the_answer(engine: Engine) -> None:
         await asyncio.wait([asking])
         assert asking.cancelled()
     assert platform.shown("Bye?") == [("text", "Once upon"), ("stopped", "")]
+
+
+async def test_a_command_is_answered_when_its_platform_is_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "RETRY_AFTER", (0.01, 0.01))
+    platform, asked = FakePlatform(), question("help", addressed="command")
+    platform.errors.append(PlatformUnavailableError("Slack cannot be reached."))
+    async with opened(engine, FakeAssistant()) as desk:
+        desk.join(platform)
+        await desk.receive(asked)
+        await until(ended(desk, asked))
+        assert desk.inbox.outcome(asked.turn_id) == "command"
+    assert [how for how, _ in platform.shown("help")] == ["say"]
+
+
+async def test_what_cannot_be_answered_there_is_said_to_the_asker(engine: Engine) -> None:
+    platform, asked = FakePlatform(), question("May I?")
+    platform.errors.append(PlatformError("Invite the bot to the channel."))
+    async with opened(engine, FakeAssistant()) as desk:
+        desk.join(platform)
+        await desk.receive(asked)
+        await until(ended(desk, asked))
+    assert platform.shown("May I?")[-1] == ("say", "Invite the bot to the channel.")
+
+
+async def test_who_waits_on_the_line_is_told_when_parley_stops(engine: Engine) -> None:
+    platform, first, second = FakePlatform(), question("First?"), question("Second?")
+    async with opened(engine, FakeAssistant(gate=asyncio.Event())) as desk:
+        asking = [
+            asyncio.create_task(desk.ask(platform, message, platform.reply(message)))
+            for message in (first, second)
+        ]
+        await until(lambda: platform.shown("Second?"))
+        await desk.close(grace=0)
+        assert await asyncio.gather(*asking) == [None, None]
+    for message in (first, second):
+        assert platform.shown(message.text)[-1] == ("fail", STOPPING)

@@ -63,13 +63,14 @@ def test_a_question_to_the_assistant_counts_before_remarks_and_before_older_talk
         "Perfect, exactly what Finance looked for.",
     ]
     assert query("and Vienna?", said, questions=(asked,)) == f"{asked} and Vienna?"
-    assert query("and Vienna?", said[:1], questions=(asked,)) == f"{asked} and Vienna?"
+    assert query("and Vienna?", said[2:], questions=(asked,)) == f"{asked} and Vienna?"
 
 
 def test_a_later_question_of_people_counts_before_an_older_one_to_the_assistant() -> None:
     asked = "How much holiday do full-time employees get?"
     said = [asked, "Great. Which laptop models can new people choose?"]
     assert query("any idea?", said, questions=(asked,)) == f"{said[1]} any idea?"
+    assert query("any idea?", said[1:], questions=(asked,)) == f"{said[1]} any idea?"
 
 
 def test_talk_is_bounded_and_without_the_questions_that_are_history() -> None:
@@ -86,6 +87,8 @@ def test_talk_is_bounded_and_without_the_questions_that_are_history() -> None:
         ("Hi Bob, do you know the limit?", "do you know the limit?"),
         ("<@U123> do you know?", "do you know?"),
         ("@bob @zoe: do you know?", "do you know?"),
+        ("Hey @Ann Lee, do you know?", "Hey do you know?"),
+        ("@Ann Van-Lee Can you help in Munich?", "Can you help in Munich?"),
         ("Write to help@nest.example instead.", "Write to help@nest.example instead."),
         ("High prices everywhere", "High prices everywhere"),
     ],

@@ -168,7 +168,7 @@ def test_a_follow_up_needs_no_mention_unless_the_place_wants_it(
 ) -> None:
     office.set(answer=when)
     office.receive(said())
-    verdict = office.judge(said("and for part-timers", addressed="thread"))
+    verdict = office.judge(said("and for part-timers?", addressed="thread"))
     assert (verdict.kind, verdict.overheard) == (kind, False)
     assert office.judge(said("and for part-timers", addressed="thread", thread_id="t2")).kind == "ignore"
 
@@ -192,6 +192,17 @@ def test_what_is_said_to_somebody_else_is_left_to_them(
     office.receive(said())
     assert office.judge(said(text, addressed=addressed)).kind == "ignore"
     assert office.judge(said(text)).kind == "answer"
+
+
+@pytest.mark.parametrize(
+    ("text", "overheard"), [("Why?", False), ("How is that for part-timers", False), ("Thanks a lot!", True)]
+)
+def test_what_asks_nothing_in_a_thread_is_answered_only_when_there_is_an_answer(
+    office: Office, text: str, overheard: bool
+) -> None:
+    office.receive(said())
+    verdict = office.judge(said(text, addressed="thread"))
+    assert (verdict.kind, verdict.overheard) == ("answer", overheard)
 
 
 def test_others_may_be_mentioned_within_a_follow_up(office: Office) -> None:

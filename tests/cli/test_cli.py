@@ -153,7 +153,7 @@ def test_the_chat_plays_a_script(parley: Parley, folder: Path, monkeypatch: pyte
     assert "in proportion to their hours" in result.out
     assert "[1] Leave" in result.out
     assert "3 unchanged" in result.out
-    assert "There is no such command" in result.out
+    assert "There is no command nonsense" in result.out
     assert "never asked" not in result.out
 
     votes = parley("feedback", "list", "--json").json
@@ -170,7 +170,7 @@ def test_feedback_is_exported_whole(parley: Parley, folder: Path) -> None:
     exported = [json.loads(line) for line in lines(parley("feedback", "export").out)]
     assert [turn["id"] for turn in exported] == [turn_id]
     assert exported[0]["retrieved"]
-    assert exported[0]["prompt_id"] == "answer-1"
+    assert exported[0]["prompt_id"] == "answer-2"
     assert parley("feedback", "export", "--format", "csv", "--output", "out.csv").code == 0
     with (folder / "out.csv").open(newline="") as stream:
         assert next(csv.DictReader(stream))["id"] == turn_id

@@ -65,7 +65,7 @@ def opened(stage: Stage, engine: Engine, tmp_path: Path) -> Callable[..., Abstra
         settings = load_settings(file, stage.environ)
         library = Library(settings, engine)
         app = App(settings, library=library, llm=Unavailable("none"), engine=engine)
-        app.desk._assistant = cast("Assistant", ScriptedAssistant(app.feedback))
+        app.desk._serving._assistant = cast("Assistant", ScriptedAssistant(app.feedback))
         await stage.start(app)
         try:
             yield app

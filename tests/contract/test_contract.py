@@ -28,7 +28,7 @@ needs = pytest.mark.needs
 
 
 def assistant(app: App) -> ScriptedAssistant:
-    return cast("ScriptedAssistant", app.desk._assistant)
+    return cast("ScriptedAssistant", app.desk._serving._assistant)
 
 
 async def only(stage: Stage, asked: Asked, *, containing: str = ANSWER) -> Shown:
