@@ -47,20 +47,25 @@ def allowed_links(question: str, sources: Sequence[SourceRecord]) -> frozenset[s
     return frozenset(normal | {key.partition("#")[0] for key in normal} - {""})
 
 
-def disallowed(text: str, allowed: Collection[str]) -> Iterator[tuple[int, int]]:
-    """Where in `text` addresses stand that are not among `allowed`, which are in normal form."""
+def addresses(text: str, allowed: Collection[str]) -> Iterator[tuple[int, int, bool]]:
+    """Where in `text` addresses stand, and whether they are among `allowed`, which are in normal form."""
     position = 0
     while found := _ADDRESS.search(text, position):
-        position = found.end()
-        for prefix in _prefixes(found[0]):
-            # What follows could belong to the address for others: `https://good.example"@evil.example`.
-            if normalised(prefix) in allowed and "@" not in found[0][len(prefix) :]:
-                position = found.start() + max(1, len(prefix))
-                break
-        else:
-            address = _trimmed(found[0]) or found[0]
-            position = found.start() + len(address)
-            yield found.start(), position
+        start, run = found.start(), found[0]
+        # What follows could belong to the address for others: `https://good.example"@evil.example`.
+        known = (
+            prefix
+            for prefix in _prefixes(run)
+            if prefix and normalised(prefix) in allowed and "@" not in run[len(prefix) :]
+        )
+        address = next(known, "")
+        position = start + len(address or _trimmed(run) or run)
+        yield start, position, bool(address)
+
+
+def disallowed(text: str, allowed: Collection[str]) -> bool:
+    """Whether there is an address in `text` that is not among `allowed`, which are in normal form."""
+    return not all(is_allowed for _, _, is_allowed in addresses(text, allowed))
 
 
 def may_link(href: str, allowed: Collection[str]) -> bool:
@@ -80,7 +85,7 @@ def normalised(address: str) -> str | None:
     if scheme and scheme[1].lower() not in {"http", "https"}:
         return None
     rest = address[scheme.end() :].lstrip("/") if scheme else _MAILTO.sub("", address)
-    if _MAIL.fullmatch(rest):
+    if scheme is None and _MAIL.fullmatch(rest):
         return rest.lower()
     try:
         parts = urlsplit(f"//{rest.removeprefix('//')}")

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from markdown_it.token import Token
 
-from adapters.addresses import disallowed, may_link, normalised
+from adapters.addresses import addresses, disallowed, may_link, normalised
 from adapters.markup import as_text, hanging, lines_of, parse, prefix
 
 _BREAK = "\u200b"
@@ -90,20 +90,28 @@ class _Cleaner:
             elif self._is_bad(token):
                 found.append((start, end, self._block(before, token, lines[start:end])))
         for number, cells in rows.items():
-            if any(map(self._is_bad, cells)):
+            # The line itself too: cells without a column have no tokens.
+            if any(map(self._is_bad, cells)) or self._is_bad_source(lines[number]):
                 written = (self._inline(cell.children or []) for cell in cells)
                 row = " | ".join(cell.replace("\n", " ").replace("|", "\\|") for cell in written)
                 found.append((number, number + 1, [f"{prefix(lines[number])}| {row} |"]))
-        # Definitions of links have no tokens, and nobody misses one that leads where nobody may go.
         found += (
             (number, number + 1, [prefix(line).rstrip()])
             for number, line in enumerate(lines)
-            if number not in known and self._is_bad_text(line)
+            if number not in known and self._is_bad_definition(line)
         )
         return sorted(found)
 
     def _is_bad_text(self, text: str) -> bool:
-        return bool(_NOTIFIES.search(text)) or any(True for _ in disallowed(text, self.allowed))
+        return bool(_NOTIFIES.search(text)) or disallowed(text, self.allowed)
+
+    def _is_bad_definition(self, line: str) -> bool:
+        """Of a link: these lines have no tokens, and nobody misses one that leads where nobody may go."""
+        is_allowed = any(is_allowed for _, _, is_allowed in addresses(line, self.allowed))
+        return self._is_bad_text(line) or ("]:" in line and not is_allowed)
+
+    def _is_bad_source(self, line: str) -> bool:
+        return bool(_NOTIFIES_IN_CODE.search(line)) or self._is_bad_text(_SPAN.sub(" ", line))
 
     def _is_bad_code(self, token: Token, lines: Sequence[str]) -> bool:
         """Code that notifies; or that not every parser takes for code, with what would be bad in text."""
@@ -128,20 +136,22 @@ class _Cleaner:
         agreed = all(span.markup == "`" for span in spans) and token.content.count("`") == 2 * len(spans)
         if self._is_bad_text(_SPAN.sub(" ", token.content) if agreed else token.content):
             return True
-        texts = [inner.content for inner in inside if inner.type == "text"]
-        return any(map(self._is_bad_text, texts)) or not all(
-            self._may_stay(inner, inside[number + 1 :]) for number, inner in enumerate(inside)
+        if any(self._is_bad_text(inner.content) for inner in inside if inner.type == "text"):
+            return True
+        return any(
+            not self._may_stay(inner, inside[number + 1 :])
+            for number, inner in enumerate(inside)
+            if inner.type in {"link_open", "image"}
         )
 
     def _may_stay(self, token: Token, following: Sequence[Token]) -> bool:
-        """Whether a link may stay a link; true of everything else."""
-        if token.type not in {"link_open", "image"}:
-            return True
+        """Whether a link or image may stay one; `following` begins with what is inside the link."""
         href = _target(token)
         if self.strict or not may_link(href, self.allowed) or _NOTIFIES.search(href):
             return False
-        label = "".join(inner.content for inner in _until_close(following))
-        return "://" not in label or not any(True for _ in disallowed(label, {normalised(href) or ""}))
+        # A link that calls itself by another address is one more trick.
+        label = token.content or "".join(inner.content for inner in _until_close(following))
+        return "://" not in label or not disallowed(label, {normalised(href) or ""})
 
     def _block(self, before: Token, token: Token, lines: Sequence[str]) -> list[str]:
         """A paragraph or heading written anew."""
@@ -208,13 +218,11 @@ class _Cleaner:
     def _words(self, text: str, *, in_link: bool) -> Iterator[str]:
         position = 0
         text = _MENTION.sub(lambda mention: f"{mention[1] or '@'}{mention[3] or mention[2]}", text)
-        for start, end in [*disallowed(text, () if self.strict else self.allowed), (len(text), len(text))]:
-            words = text[position:start].replace("`", "'")
-            words = _SPECIAL.sub(r"\\\g<0>", words)
-            if in_link or self.strict:
-                words = _BRACKET.sub(r"\\\g<0>", words)
-            yield words
-            yield _code(text[start:end])
+        found = addresses(text, () if self.strict else self.allowed)
+        for start, end, is_allowed in [*found, (len(text), len(text), True)]:
+            words = _SPECIAL.sub(r"\\\g<0>", text[position:start].replace("`", "'"))
+            yield _BRACKET.sub(r"\\\g<0>", words) if in_link or self.strict else words
+            yield text[start:end] if is_allowed else _code(text[start:end])
             position = end
 
 

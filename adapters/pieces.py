@@ -17,6 +17,8 @@ from adapters.markup import as_text, lines_of, parse
 
 _DEEPEST = 10
 """Levels of lists and quotes within each other; what is nested deeper and too long becomes one paragraph."""
+_NARROWEST = 4
+"""Characters of a line of code, the least that is worth a fence."""
 SHORTEST = 50
 """Characters; below this a piece has no room for fences and a table's header."""
 
@@ -49,7 +51,7 @@ class _Room:
     @property
     def line(self) -> int:
         """Characters of a text in one line."""
-        return max(1, self.limit - self.pad)
+        return self.limit - self.pad
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,23 +204,23 @@ def _cut_quote(block: _Block, room: _Room) -> Iterator[_Part]:
 def _cut_code(block: _Block, room: _Room) -> Iterator[_Part]:
     """Between lines, and each piece is fenced again."""
     assert block.token is not None  # noqa: S101 - code has a token
-    content = block.token.content.removesuffix("\n")
+    content = block.token.content.rstrip()
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`{3,}", content))])
     info = block.token.info.strip()
-    if "`" in info or (len(info) + 2 * len(fence)) * 3 > room.limit:
-        content, info = f"{info}\n{content}", ""
-    if len(fence) * 6 > room.limit:
+    inner = room.less(len(fence) * 2 + len(info) + 2 + room.pad * 2)
+    if "`" in info or inner.line < _NARROWEST:
+        content, inner, info = f"{info}\n{content}", inner.less(-len(info)), ""
+    if inner.line < _NARROWEST:
         yield from _flat(block.lines, room)
         return
-    inner = room.less(len(fence) * 2 + len(info) + 2 + room.pad * 2)
     taken: list[str] = []
-    for line in [*_slices(content.split("\n"), inner.line), None]:
-        if line is not None and (not taken or inner.holds("\n".join([*taken, line]))):
-            taken.append(line)
-            continue
-        if any(map(str.strip, taken)):
-            yield _Part("\n".join([fence + info, *taken, fence]), "\n\n")
-        taken = [line] if line is not None else []
+    for line in _slices(content.split("\n"), inner.line):
+        if taken and not inner.holds("\n".join([*taken, line])):
+            if any(map(str.strip, taken)):
+                yield _Part("\n".join([fence + info, *taken, fence]), "\n\n")
+            taken = []
+        taken.append(line)
+    yield _Part("\n".join([fence + info, *taken, fence]), "\n\n")
 
 
 def _slices(lines: Sequence[str], width: int) -> Iterator[str]:
@@ -229,7 +231,7 @@ def _slices(lines: Sequence[str], width: int) -> Iterator[str]:
 def _cut_table(block: _Block, room: _Room) -> Iterator[_Part]:
     """Between rows, and each piece has the header; as text when header and row do not fit together."""
     header, rows = block.lines[:2], block.lines[2:]
-    if not all(room.holds("\n".join([*header, row])) for row in rows):
+    if not rows or not all(room.holds("\n".join([*header, row])) for row in rows):
         yield from _cut_paragraph(block, room)
         return
     taken: list[str] = []

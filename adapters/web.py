@@ -14,8 +14,8 @@ import hmac
 import ipaddress
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,8 +23,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from uvicorn import Config, Server
 
+from adapters.http import serve
 from adapters.protocol import OnTheLine
 from bot.app import App
 from bot.errors import SettingsError
@@ -81,14 +81,6 @@ class _QueueReply:
             yield event
 
 
-class _Server(Server):
-    """uvicorn without its signal handlers: `parley serve` has its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class WebAdapter(OnTheLine):
     """Serves while `[web] port` is set."""
 
@@ -110,23 +102,10 @@ class WebAdapter(OnTheLine):
         return self._settings.port is not None
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled; raises `SettingsError` when the port cannot be had."""
         if self._settings.port is None:
             raise SettingsError("web.port is not set; add `port = 8080` to the [web] section.")
-        config = Config(
-            self.application(),
-            host=self._settings.host,
-            port=self._settings.port,
-            log_config=None,
-            lifespan="off",
-        )
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve())
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True  # lets the answers under way come to their end, and closes the socket
-            await serving
+        await serve(self.application(), host=self._settings.host, port=self._settings.port, keys="web.")
 
     def application(self) -> Starlette:
         """The routes, for a server or a test client."""

@@ -113,10 +113,11 @@ class App:
         )
 
     async def _stop(self, message: IncomingMessage) -> bool:
+        stands_alone = message.addressed == "command" or message.thread_id == message.message_id
         return await self.desk.stop(
             platform=message.platform,
             conversation_id=message.conversation_id,
-            thread_id=None if message.addressed == "command" else message.thread_id,  # it stands in no thread
+            thread_id=None if stands_alone else message.thread_id,
             user_id=message.user_id,
         )
 

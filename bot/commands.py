@@ -11,7 +11,7 @@ import asyncio
 import difflib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -81,6 +81,9 @@ class Commands:
     def __init__(self, commands: Iterable[Command]) -> None:
         listed = Command(name="help", about="show what I understand", run=self._help)
         self._commands = (listed, *commands)
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self._commands)
 
     def parse(self, text: str, *, explicit: bool) -> Call | UsageError | None:
         """The command that `text` is; None when it is none.

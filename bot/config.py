@@ -10,6 +10,7 @@ Paths in the file are relative to its folder. Secrets come from the environment 
     PARLEY_SLACK_BOT_TOKEN, PARLEY_SLACK_APP_TOKEN, PARLEY_SLACK_SIGNING_SECRET, PARLEY_SLACK_CLIENT_ID,
     PARLEY_SLACK_CLIENT_SECRET
                           from the page of the Slack app; each also with _FILE
+    PARLEY_DISCORD_TOKEN  from the page of the Discord application; or PARLEY_DISCORD_TOKEN_FILE
     PARLEY_SECRET_KEY     encrypts the tokens of workspaces that installed the Slack app; or PARLEY_SECRET_KEY_FILE
 """
 
@@ -24,9 +25,11 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from bot.config_errors import explain
 from bot.config_file import new_settings_text, set_key
 from bot.config_sections import (
+    DISCORD_API,
     NAME,
     STARTER,
     ChatSettings,
+    DiscordSettings,
     FilePath,
     InboxSettings,
     KnowledgeSettings,
@@ -43,9 +46,11 @@ from bot.config_sections import (
 from bot.errors import SettingsError
 
 __all__ = [
+    "DISCORD_API",
     "NAME",
     "STARTER",
     "ChatSettings",
+    "DiscordSettings",
     "InboxSettings",
     "KnowledgeSettings",
     "LLMSettings",
@@ -82,6 +87,7 @@ class _File(Section):
     queue: QueueSettings = QueueSettings()
     inbox: InboxSettings = InboxSettings()
     slack: SlackSettings = SlackSettings()
+    discord: DiscordSettings = DiscordSettings()
     web: WebSettings = WebSettings()
 
 
@@ -99,6 +105,7 @@ class Settings(Section):
     queue: QueueSettings
     inbox: InboxSettings
     slack: SlackSettings
+    discord: DiscordSettings
     web: WebSettings
     shutdown_grace: float
 
@@ -112,6 +119,7 @@ _SECRETS = (
     ("slack", "client_id", "PARLEY_SLACK_CLIENT_ID"),
     ("slack", "client_secret", "PARLEY_SLACK_CLIENT_SECRET"),
     ("slack", "secret_key", "PARLEY_SECRET_KEY"),
+    ("discord", "token", "PARLEY_DISCORD_TOKEN"),
 )
 """Section, key and variable of what never stands in the file."""
 
@@ -163,6 +171,7 @@ def parse_settings(text: str, *, file: Path, environ: Mapping[str, str]) -> Sett
         queue=read.queue,
         inbox=read.inbox,
         slack=read.slack.model_copy(update=secrets["slack"]),
+        discord=read.discord.model_copy(update=secrets["discord"]),
         web=read.web.model_copy(update=secrets["web"]),
         shutdown_grace=read.shutdown_grace,
     )

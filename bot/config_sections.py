@@ -16,6 +16,7 @@ from pydantic import (
 
 STARTER: Literal["starter"] = "starter"
 """The small model that comes as a package."""
+DISCORD_API = "https://discord.com/api/v10"
 NAME = r"[a-z0-9_-]{1,64}"
 """What the name of a source must match as a whole."""
 
@@ -75,6 +76,8 @@ Texts = Annotated[
 ]
 
 
+Snowflake = Annotated[str, Field(pattern=r"^\d{15,20}$")]
+"""An id of Discord's. A text, as many programs cannot hold it as a number."""
 Ids = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z]+:[A-Za-z0-9_:-]+$")], ...],
     BeforeValidator(as_tuple),
@@ -213,6 +216,28 @@ class SlackSettings(Section):
     client_secret: SecretStr | None = Field(default=None, exclude=True)
     secret_key: SecretStr | None = Field(default=None, exclude=True)
     """All from the environment only."""
+
+
+class DiscordSettings(Section):
+    """`[discord]`: the Discord bot; it is on when its token is in the environment."""
+
+    api_url: Url = DISCORD_API
+    shards: int | None = Field(default=None, ge=1, le=1000)
+    """Connections among which the servers are divided. None: as many as Discord advises."""
+    open_threads: bool = True
+    """Whether a long talk in a channel goes on in a thread."""
+    forums: Annotated[
+        tuple[Snowflake, ...],
+        BeforeValidator(as_tuple),
+        Field(description='a list of ids in quotes, such as ["112233445566778899"]'),
+    ] = ()
+    """Ids of the forums whose new posts are answered."""
+    admin_channel: Snowflake | None = Field(
+        default=None, description='an id in quotes, such as "112233445566778899"'
+    )
+    """Id of the channel that is told what an admin should know."""
+    token: SecretStr | None = Field(default=None, exclude=True)
+    """From the environment only."""
 
 
 class WebSettings(Section):

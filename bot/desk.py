@@ -57,7 +57,7 @@ class Desk:
         self.outbox = outbox
         self._feedback = feedback
         self._policy = policy
-        self._commands = commands
+        self.commands = commands
         self._visible_to = visible_to
         self._taken: set[str] = set()
         """Turns that this process has in hand, so that `join` does not take them up a second time."""
@@ -126,10 +126,10 @@ class Desk:
 
     async def run_command(self, message: IncomingMessage) -> str:
         """What a command has to tell, for a platform that shows it itself; raises `UsageError`."""
-        call = self._commands.parse(message.text, explicit=True)
+        call = self.commands.parse(message.text, explicit=True)
         if not isinstance(call, Call):
             raise UsageError(str(call))
-        return await self._commands.run(call, message, is_admin=self._policy.is_admin(message))
+        return await self.commands.run(call, message, is_admin=self._policy.is_admin(message))
 
     async def edited(self, platform: str, conversation_id: str, message_id: str, text: str) -> None:
         """A question that still waits is replaced; one that is being answered, or was, stays as it is."""
@@ -226,7 +226,7 @@ class Desk:
             self._taken.discard(message.turn_id)
             return
         job = Job(message, verdict.place, platform, platform.reply(message), overheard=verdict.overheard)
-        call = self._commands.parse(message.text, explicit=message.addressed == "command")
+        call = self.commands.parse(message.text, explicit=message.addressed == "command")
         if isinstance(call, UsageError):
             await self._serving.end_with(job, str(call), "refused")
         elif (
@@ -246,7 +246,7 @@ class Desk:
         try:
             message = await job.platform.complete(job.message)
             is_admin = await asyncio.to_thread(self._policy.is_admin, message)
-            told = await self._commands.run(call, message, is_admin=is_admin)
+            told = await self.commands.run(call, message, is_admin=is_admin)
         except EXPLAINED as error:
             told = str(error)
         except Exception:

@@ -148,6 +148,17 @@ class Inbox:
             payload = connection.execute(query).scalar_one_or_none()
         return None if payload is None else _message(payload)
 
+    def latest(self, platform: str, since: datetime, *, limit: int) -> list[IncomingMessage]:
+        """The messages that were received at `since` or later, newest first."""
+        query = (
+            sa.select(inbox.c.payload)
+            .where(inbox.c.platform == platform, inbox.c.received_at >= since)
+            .order_by(inbox.c.received_at.desc())
+            .limit(limit)
+        )
+        with transaction(self._engine) as connection:
+            return [_message(payload) for payload in connection.execute(query).scalars()]
+
     def outcome(self, turn_id: str) -> Outcome | None:
         """What became of the message; None while nothing has, or when it is not known."""
         query = sa.select(inbox.c.outcome).where(inbox.c.turn_id == turn_id)

@@ -67,7 +67,7 @@ class Vault:
         except InvalidToken as error:
             raise SettingsError(
                 f"The stored token {name} was encrypted with another PARLEY_SECRET_KEY; set that one again, or "
-                "install the app anew."
+                "obtain the token anew."
             ) from error
 
     def delete(self, name: str) -> None:

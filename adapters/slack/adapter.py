@@ -9,14 +9,15 @@ import logging
 from dataclasses import replace
 from typing import ClassVar
 
-from adapters.slack.api import SlackApi, WorkspacePace
+from adapters.files import fetch_files
 from adapters.slack.blocks import escaped
 from adapters.slack.checks import check_slack
 from adapters.slack.connection import SILENCE, HttpServer, SocketConnection
 from adapters.slack.events import Press
-from adapters.slack.files import fetch_files
+from adapters.slack.files import slack_files
 from adapters.slack.installations import oauth_flow
 from adapters.slack.listeners import Listeners
+from adapters.slack.manifest import bot_name
 from adapters.slack.reply import SlackReply
 from adapters.slack.workspaces import Workspace, Workspaces
 from bot.app import App
@@ -41,17 +42,15 @@ class SlackAdapter:
     def __init__(self, app: App, *, silence: float = SILENCE) -> None:
         """`silence`: seconds without a word from Slack after which it is connected to anew.
 
-        Raises `SettingsError` when some of the tokens are there and others are missing.
+        Raises `SettingsError` when some of the tokens are there and others are missing, or do not go together.
         """
         self._app = app
         self._settings = app.settings.slack
         self._silence = silence
-        if self.configured and (missing := missing_variables(self._settings)):
-            raise SettingsError(
-                f"Slack needs {' and '.join(missing)} as well with slack.mode = "
-                f'"{self._settings.mode}"; `parley slack manifest` begins an app that has them.'
-            )
-        self._workspaces = Workspaces(self._settings, app.vault)
+        if self.configured and (trouble := variables_trouble(self._settings)):
+            raise SettingsError(trouble)
+        name = bot_name(app.settings.chat.assistant_name)
+        self._workspaces = Workspaces(self._settings, app.vault, bot_name=name)
         self._listeners = Listeners(
             desk=app.desk,
             feedback=app.feedback,
@@ -91,7 +90,7 @@ class SlackAdapter:
                 bolt, app_token=token, client=self._workspaces.client(None), silence=self._silence
             )
         flow = None
-        if not slack.bot_token and slack.client_id and slack.client_secret:
+        if slack.client_id and slack.client_secret:
             flow = oauth_flow(
                 client_id=slack.client_id.get_secret_value(),
                 client_secret=slack.client_secret.get_secret_value(),
@@ -114,17 +113,17 @@ class SlackAdapter:
         if workspace is None:
             raise PlatformError(_NOT_INSTALLED.format(message.workspace_id))
         token = workspace.client.token or ""
-        return await fetch_files(message.attachments, token=token, api_url=self._settings.api_url)
+        host = slack_files(token=token, api_url=self._settings.api_url)
+        return await fetch_files(message.attachments, host)
 
     def reply(self, message: IncomingMessage) -> Reply:
         """One for a workspace that has removed the app is refused by Slack when it says something."""
         workspace = self._workspaces.get(message.workspace_id)
+        api = workspace.api if workspace else self._workspaces.api(self._workspaces.client(None))
         return SlackReply(
             message,
-            client=workspace.client if workspace else self._workspaces.client(None),
+            api=api,
             outbox=self._app.desk.outbox,
-            pace=workspace.pace if workspace else WorkspacePace(),
-            team_id=message.workspace_id,
             bot_user_id=workspace.bot_user_id if workspace else "",
         )
 
@@ -136,7 +135,7 @@ class SlackAdapter:
         trouble: PlatformError | None = None
         for workspace in self._workspaces.all():
             try:
-                await SlackApi(workspace.client, workspace.pace).call("chat.postMessage", said)
+                await workspace.api.call("chat.postMessage", said)
             except PlatformError as error:
                 trouble = error
             else:
@@ -160,10 +159,8 @@ class SlackAdapter:
         turn = await self._app.desk.shareable(turn_id, principals)
         if turn_id in self._sharing:
             return
-        # A message of its own to the outbox, so that sharing twice shows it once.
-        shared = replace(
-            asked, event_id=f"shared:{asked.event_id}", is_private=False, addressed="mention", reply_to=""
-        )
+        # The same turn as before, so that sharing twice shows it once and votes on it are votes on the answer.
+        shared = replace(asked, is_private=False, addressed="mention", reply_to="")
         quoted = "\n".join(f"> {line}" for line in turn.question.splitlines())
         self._sharing.add(turn_id)
         try:
@@ -173,20 +170,28 @@ class SlackAdapter:
             self._sharing.discard(turn_id)
 
 
-def missing_variables(slack: SlackSettings) -> list[str]:
-    """The variables that are still needed, given the mode and what is there."""
+def variables_trouble(slack: SlackSettings) -> str:
+    """What is missing in the environment or does not go together there, as a sentence; empty when all is well."""
+    token = {"PARLEY_SLACK_BOT_TOKEN": slack.bot_token}
+    oauth = {"PARLEY_SLACK_CLIENT_ID": slack.client_id, "PARLEY_SLACK_CLIENT_SECRET": slack.client_secret}
+    given = " and ".join(variable for variable, value in oauth.items() if value)
+    if given and slack.mode == "socket":
+        return (
+            'Several workspaces can install the app only with slack.mode = "http"; set that, or remove '
+            f"{given} from the environment."
+        )
+    if given and slack.bot_token:
+        return (
+            "A bot token serves one workspace, a client id all that install the app; remove either "
+            f"PARLEY_SLACK_BOT_TOKEN or {given} from the environment."
+        )
+    needed = oauth | {"PARLEY_SECRET_KEY": slack.secret_key} if given else token
     if slack.mode == "socket":
-        needed = {"PARLEY_SLACK_BOT_TOKEN": slack.bot_token, "PARLEY_SLACK_APP_TOKEN": slack.app_token}
-    elif slack.client_id or slack.client_secret:
-        needed = {
-            "PARLEY_SLACK_SIGNING_SECRET": slack.signing_secret,
-            "PARLEY_SLACK_CLIENT_ID": slack.client_id,
-            "PARLEY_SLACK_CLIENT_SECRET": slack.client_secret,
-            "PARLEY_SECRET_KEY": slack.secret_key,
-        }
+        needed |= {"PARLEY_SLACK_APP_TOKEN": slack.app_token}
     else:
-        needed = {
-            "PARLEY_SLACK_BOT_TOKEN": slack.bot_token,
-            "PARLEY_SLACK_SIGNING_SECRET": slack.signing_secret,
-        }
-    return [variable for variable, value in needed.items() if value is None]
+        needed |= {"PARLEY_SLACK_SIGNING_SECRET": slack.signing_secret}
+    missing = " and ".join(variable for variable, value in needed.items() if value is None)
+    return missing and (
+        f'Slack needs {missing} as well with slack.mode = "{slack.mode}"; `parley slack manifest` begins an app '
+        "that has them."
+    )

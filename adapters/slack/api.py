@@ -66,10 +66,11 @@ class WorkspacePace(Pace):
 
 
 class SlackApi:
-    """Calls methods of the Web API for one workspace."""
+    """Calls methods of the Web API for one workspace, where the bot is called `bot_name`."""
 
-    def __init__(self, client: AsyncWebClient, pace: WorkspacePace) -> None:
+    def __init__(self, client: AsyncWebClient, pace: WorkspacePace, *, bot_name: str) -> None:
         self.pace = pace
+        self._bot_name = bot_name
         self._client = copy.copy(client)
         self._client.retry_handlers = []
 
@@ -138,7 +139,7 @@ class SlackApi:
         try:
             response = await self._client.api_call(method, **how)
         except TRANSPORT_ERRORS as error:
-            raise translated(error, method=method) from error
+            raise translated(error, method=method, bot_name=self._bot_name) from error
         answer: Answer = response.data if isinstance(response.data, dict) else {}
         if then:
             await then(answer)

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from adapters.render import QUOTED, REASONS, SourceLine, source_lines, split
 from bot.messages import Final, Progress
 from feedback.records import Score, SourceRecord
+from knowledge.markdown import plain_text
 
 Json = dict[str, Any]
 
@@ -30,6 +31,7 @@ _TEXT = 3_000
 """Slack's limit on one text."""
 _URL = 1_000
 """Characters of an address that is still made a link."""
+_LABEL = 100
 _COMMENT = 2_000
 _NOTIFICATION = 300
 """Characters of an answer that a notification shows."""
@@ -93,6 +95,11 @@ def sources_block(sources: Sequence[SourceRecord]) -> Json:
     return _context("\n".join(shown))
 
 
+def place_block(channel: str) -> Json:
+    """Above what is written to somebody directly about a question that they asked elsewhere."""
+    return _context(f"About your question in <#{channel}>")
+
+
 def stopped_blocks(text: str = "") -> list[Json]:
     """An answer that its asker stopped; `text` is what had been shown of it, as in `answer_blocks`."""
     return [*markdown_blocks(text), _context("Stopped.")]
@@ -115,15 +122,14 @@ def task_cards(
 
     Slack changes the card of a stage that it has been sent before.
     """
-    states = [*["complete"] * (len(stages) - 1), last]
     return [
         {
             "type": "task_update",
             "id": progress.stage,
             "title": _cut(progress.text, _TASK) or progress.stage,
-            "status": state,
+            "status": last if number == len(stages) else "complete",
         }
-        for progress, state in zip(stages, states, strict=bool(stages))
+        for number, progress in enumerate(stages, start=1)
     ]
 
 
@@ -134,7 +140,7 @@ def markdown_chunks(text: str) -> list[Json]:
 
 def fallback_text(final: Final) -> str:
     """The answer as a notification and a screen reader tell it; goes into `text` beside the blocks."""
-    words = " ".join(re.sub(r"[*_`#>|~]+", " ", final.answer).split())
+    words = plain_text(re.sub(r"^[\s>#|]+", "", final.answer, flags=re.MULTILINE))
     return escaped(_cut(words, _NOTIFICATION)) or "The answer is here."
 
 
@@ -209,11 +215,13 @@ def _metadata(view: Json) -> dict[str, str]:
 
 
 def _source(line: SourceLine) -> str:
-    label = escaped(_cut(line.label, 150))
-    if line.url and len(line.url) <= _URL:
-        url = escaped(line.url.replace("|", "%7C").replace(" ", "%20"))
+    label = escaped(_cut(line.label, _LABEL))
+    url = escaped(line.url.replace("|", "%7C").replace(" ", "%20"))
+    if url and len(url) <= _URL:
         return f"{line.marks} <{url}|{label}>"
-    return f"{line.marks} {label} · {escaped(_cut(line.name, 100))}" if line.name else f"{line.marks} {label}"
+    return (
+        f"{line.marks} {label} · {escaped(_cut(line.name, _LABEL))}" if line.name else f"{line.marks} {label}"
+    )
 
 
 def _context(mrkdwn: str) -> Json:

@@ -12,10 +12,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.connection import refused_app_token
 from adapters.slack.errors import TRANSPORT_ERRORS, SlackRefusedError, translated
-from adapters.slack.manifest import EVENTS_PATH, SCOPES
-from adapters.slack.workspaces import Workspaces
+from adapters.slack.manifest import EVENTS_PATH, INSTALL_PATH, SCOPES
+from adapters.slack.workspaces import Workspaces, not_served
 from bot.config import SlackSettings
-from bot.errors import EXPLAINED
+from bot.errors import EXPLAINED, SettingsError
 from bot.plugins import Finding
 
 HELLO_SECONDS = 10.0
@@ -29,20 +29,30 @@ async def check_slack(settings: SlackSettings, workspaces: Workspaces) -> list[F
         findings += await _check_token(workspaces.client(token))
     else:
         try:
-            teams = await workspaces.installations.teams()
-            found = [one for team in teams if (one := await workspaces.find(team))]
+            findings += await _check_installations(workspaces)
         except EXPLAINED as error:
             return [Finding("slack tokens", ok=False, detail=str(error))]
-        if not found:
-            detail = "no workspace has installed the app yet; open /slack/install of its public address."
-            findings.append(Finding("slack tokens", ok=False, detail=detail))
-        for workspace in found:
-            findings += await _check_token(workspace.client)
     if settings.mode == "socket" and settings.app_token:
         findings.append(await _check_socket(workspaces.client(None), settings.app_token.get_secret_value()))
     elif settings.mode == "http":
         where = f"http://{settings.http_host}:{settings.http_port}{EVENTS_PATH}"
         findings.append(Finding("slack events", ok=True, detail=f"signed requests are awaited at {where}"))
+    return findings
+
+
+async def _check_installations(workspaces: Workspaces) -> list[Finding]:
+    findings: list[Finding] = []
+    for team_id in await workspaces.installations.teams():
+        try:
+            bot = await workspaces.installations.async_find_bot(team_id=team_id)
+        except SettingsError as error:
+            findings.append(Finding("slack tokens", ok=False, detail=not_served(team_id, error)))
+            continue
+        if bot:
+            findings += await _check_token(workspaces.client(bot.bot_token))
+    if not findings:
+        detail = f"no workspace has installed the app yet; open {INSTALL_PATH} of its public address."
+        findings.append(Finding("slack tokens", ok=False, detail=detail))
     return findings
 
 

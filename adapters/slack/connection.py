@@ -8,10 +8,8 @@ therefore replaced, whether or not there was anything to say; Slack sends again 
 
 import asyncio
 import logging
-import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -28,8 +26,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uvicorn import Config, Server
 
+from adapters.http import serve
+from adapters.pacing import unbroken
 from adapters.slack.errors import TRANSPORT_ERRORS, SlackRefusedError, translated
 from adapters.slack.manifest import EVENTS_PATH, INSTALL_PATH, REDIRECT_PATH
 from bot.errors import SettingsError
@@ -66,9 +65,13 @@ class SocketConnection:
                 await asyncio.sleep(max(0.0, self._heard + self._silence - time.monotonic()))
                 if time.monotonic() - self._heard >= self._silence:
                     self.replaced += 1
-                    log.info("nothing heard from Slack for %.0f s: opening a new connection", self._silence)
+                    # While Slack answers pings, there was most likely nothing to say.
+                    level = logging.DEBUG if await handler.client.is_connected() else logging.INFO
+                    log.log(
+                        level, "nothing heard from Slack for %.0f s: opening a new connection", self._silence
+                    )
                     silent, handler = handler, await self._connect()
-                    await _close(silent)
+                    await unbroken(_close(silent))
         finally:
             await _close(handler)
 
@@ -131,20 +134,7 @@ class HttpServer:
 
     async def run(self) -> None:
         """Serve until cancelled; raises `SettingsError` when the port cannot be had."""
-        try:
-            listening = socket.create_server((self._host, self._port))
-        except OSError as error:
-            raise SettingsError(
-                f"Port {self._port} of {self._host} cannot be used ({error.strerror}); set slack.http_port to a "
-                "free one, and slack.http_host to an address of this machine."
-            ) from error
-        server = _Server(Config(self.application(), log_config=None, lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True  # lets the requests under way come to their end, and closes the socket
-            await serving
+        await serve(self.application(), host=self._host, port=self._port, keys="slack.http_")
 
 
 def _page(
@@ -154,11 +144,3 @@ def _page(
         return to_starlette_response(await handle(to_async_bolt_request(request, b"")))
 
     return page
-
-
-class _Server(Server):
-    """uvicorn without its signal handlers: `parley serve` has its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -5,7 +5,7 @@ they are cut depends on `fit`: Slack sometimes refuses what keeps to its documen
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from adapters.render import plain_source, split
@@ -18,6 +18,7 @@ from adapters.slack.blocks import (
     fallback_text,
     markdown_blocks,
     parts,
+    place_block,
     stopped_blocks,
 )
 from bot.messages import Final
@@ -82,6 +83,12 @@ def stopped() -> Ending:
         return _contents(markdown, fit, below=stopped_blocks(), said_plainly="Stopped.", summary="Stopped.")
 
     return contents
+
+
+def elsewhere(content: Content, *, asked_in: str) -> Content:
+    """The same for a direct message to somebody who asked in that channel."""
+    text = f"About your question in <#{asked_in}>:\n{content.text}"
+    return replace(content, text=text, blocks=content.blocks and [place_block(asked_in), *content.blocks])
 
 
 def _contents(

@@ -34,14 +34,14 @@ NOT_THERE = frozenset({"unknown_method", "method_deprecated", "feature_not_enabl
 _UNCERTAIN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Slack's own faults, after which part of it may have been done."""
 
-_INVITE = "I am not a member of that channel; invite me there with `/invite @Parley`."
+_INVITE = "I am not a member of that channel; invite me there with `/invite @{bot_name}`."
 _INSTALL = (
     "Slack does not take the bot's token any more; install the app again, or set PARLEY_SLACK_BOT_TOKEN."
 )
 _SENTENCES = {
     "not_in_channel": _INVITE,
     "user_not_in_channel": "The asker is not a member of that channel any more.",
-    "channel_not_found": "Slack does not show me that channel; invite me there with `/invite @Parley`.",
+    "channel_not_found": "Slack does not show me that channel; invite me there with `/invite @{bot_name}`.",
     "is_archived": "That channel is archived; ask in another one.",
     "thread_not_found": "The thread was deleted; ask again in the channel.",
     "cannot_reply_to_message": "The message to reply to was deleted; ask again in the channel.",
@@ -77,10 +77,10 @@ class SlackLostError(PlatformUnavailableError):
     """It may or may not have been done."""
 
 
-def translated(error: Exception, *, method: str) -> PlatformError:
-    """One of `TRANSPORT_ERRORS` as one of ours."""
+def translated(error: Exception, *, method: str, bot_name: str = "Parley") -> PlatformError:
+    """One of `TRANSPORT_ERRORS` as one of ours; `bot_name` is what people call the bot when they invite it."""
     if isinstance(error, SlackApiError):
-        return _answered(error, method)
+        return _answered(error, method, bot_name)
     if isinstance(error, aiohttp.ClientConnectorError):
         return PlatformUnavailableError(f"Slack cannot be reached for {method}; check the network.")
     return SlackLostError(f"The connection to Slack broke during {method}; check the network.")
@@ -94,7 +94,7 @@ def response_code(body: str) -> str:
         return body[:60].strip() or "no reason given"
 
 
-def _answered(error: SlackApiError, method: str) -> PlatformError:
+def _answered(error: SlackApiError, method: str, bot_name: str) -> PlatformError:
     status, data, headers = _parts(error)
     code = str(data.get("error") or "")
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in {"ratelimited", "rate_limited"}:
@@ -109,8 +109,10 @@ def _answered(error: SlackApiError, method: str) -> PlatformError:
         sentence = (
             f"The Slack app lacks {needed}; add it under OAuth & Permissions and install the app again."
         )
+    elif code in _SENTENCES:
+        sentence = _SENTENCES[code].format(bot_name=bot_name)
     else:
-        sentence = _SENTENCES.get(code) or f"Slack refuses {method} ({code}); run `parley doctor`."
+        sentence = f"Slack refuses {method} ({code}); run `parley doctor`."
     return SlackRefusedError(sentence, code=code)
 
 

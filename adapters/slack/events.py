@@ -7,9 +7,10 @@ several times, so a message's identity is its channel and its time, never the id
 import html
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from adapters.votes import Reaction
 from bot.messages import Addressed, Attachment, IncomingMessage
 from feedback.records import Score
 
@@ -45,23 +46,16 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True)
-class Reaction:
-    """A thumb was put on a message, or taken away."""
-
-    conversation_id: str
-    message_id: str
-    user_id: str
-    score: Score
-    added: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Stopped:
     """Somebody pressed Slack's own stop button in a thread."""
 
     conversation_id: str
-    thread_id: str
+    thread_ts: str
     user_id: str
+
+    def stops(self, asked: IncomingMessage) -> bool:
+        """Whether the answer to that message was going to stand there."""
+        return (asked.conversation_id, place_of(asked).thread_ts) == (self.conversation_id, self.thread_ts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +67,31 @@ class Press:
     value: str
     trigger_id: str
     """Permits to open one dialogue within three seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an answer goes; `IncomingMessage.reply_to` holds it as JSON.
+
+    That is not what `thread_id` says, which decides what belongs together: a direct conversation is one as a whole,
+    and yet each message there is answered in a thread of its own, for streams and the status line need one.
+    """
+
+    thread_ts: str = ""
+    """The message with which the thread begins, often the question itself; empty: it stands in none."""
+    message_ts: str = ""
+    """The message that was asked or asked about; empty for commands."""
+    response_url: str = ""
+    """For a while, an address through which the asker can be told something alone, wherever the bot is."""
+
+    def __str__(self) -> str:
+        return json.dumps({name: value for name, value in asdict(self).items() if value})
+
+
+def place_of(asked: IncomingMessage) -> Place:
+    """Of what was made here, perhaps by another version; without `reply_to` it is the conversation itself."""
+    stored = json.loads(asked.reply_to or "{}")
+    return Place(*(stored.get(field.name, "") for field in fields(Place)))
 
 
 def message(body: Json, *, team_id: str, bot_user_id: str) -> IncomingMessage | Edited | Deleted | None:
@@ -88,19 +107,21 @@ def message(body: Json, *, team_id: str, bot_user_id: str) -> IncomingMessage | 
     user_id = event.get("user") or event.get("bot_id")
     if not user_id or _is_own(event, app_id=body.get("api_app_id"), bot_user_id=bot_user_id):
         return None
-    text = event.get("text") or ""
+    text, channel, ts = event.get("text") or "", event["channel"], event["ts"]
+    thread_ts = event.get("thread_ts") or ts
     return IncomingMessage(
         platform=PLATFORM,
-        event_id=f"{event['channel']}:{event['ts']}",
+        event_id=f"{channel}:{ts}",
         workspace_id=team_id,
-        conversation_id=event["channel"],
-        thread_id=event.get("thread_ts") or event["ts"],
-        message_id=event["ts"],
+        conversation_id=channel,
+        thread_id=channel if is_direct(channel) else thread_ts,
+        message_id=ts,
         user_id=user_id,
         text=plain(text, bot_user_id=bot_user_id),
         addressed=_addressed(event, text, bot_user_id=bot_user_id),
         by_bot=bool(event.get("bot_id")),
         attachments=_attachments(event),
+        reply_to=str(Place(thread_ts=thread_ts, message_ts=ts)),
     )
 
 
@@ -116,7 +137,7 @@ def command(body: Json, *, team_id: str) -> IncomingMessage:
         text=plain(body.get("text") or ""),
         addressed="mention" if body["command"] == ASK else "command",
         is_private=True,
-        reply_to=json.dumps({"response_url": body["response_url"]}),
+        reply_to=str(Place(response_url=body["response_url"])),
     )
 
 
@@ -124,25 +145,19 @@ def shortcut(body: Json, *, team_id: str, bot_user_id: str) -> IncomingMessage:
     """ "Ask about this" in the menu of a message: its text is the question, its thread the place of the answer."""
     chosen: Json = body["message"]
     channel, ts = body["channel"]["id"], body.get("message_ts") or chosen["ts"]
+    place = Place(chosen.get("thread_ts") or ts, ts, body["response_url"])
     return IncomingMessage(
         platform=PLATFORM,
         event_id=f"{channel}:{ts}:{body['action_ts']}",
         workspace_id=team_id,
         conversation_id=channel,
-        thread_id=chosen.get("thread_ts") or ts,
+        thread_id=channel if is_direct(channel) else place.thread_ts,
         user_id=body["user"]["id"],
         text=plain(chosen.get("text") or "", bot_user_id=bot_user_id),
         addressed="shortcut",
         attachments=_attachments(chosen),
-        reply_to=json.dumps({"response_url": body["response_url"], "message_ts": ts}),
+        reply_to=str(place),
     )
-
-
-def asked_at(asked: IncomingMessage) -> str:
-    """The time of the message that was asked or asked about; empty for commands."""
-    if asked.message_id or not asked.reply_to:
-        return asked.message_id
-    return str(json.loads(asked.reply_to).get("message_ts", ""))
 
 
 def reaction(body: Json, *, bot_user_id: str) -> Reaction | None:
@@ -164,6 +179,11 @@ def press(body: Json) -> Press:
     channel = (body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or ""
     value = body["actions"][0].get("value") or ""
     return Press(channel, body["user"]["id"], value, body.get("trigger_id") or "")
+
+
+def is_direct(channel: str) -> bool:
+    """Whether it is a conversation of two, mostly with the bot."""
+    return channel.startswith("D")
 
 
 def plain(text: str, *, bot_user_id: str = "") -> str:
@@ -190,7 +210,7 @@ def _spelled_out(token: re.Match[str]) -> str:
 
 
 def _addressed(event: Json, text: str, *, bot_user_id: str) -> Addressed:
-    if event.get("channel_type") == "im" or event["channel"].startswith("D"):
+    if is_direct(event["channel"]):
         return "direct"
     if event["type"] == "app_mention" or re.search(rf"<@{re.escape(bot_user_id)}[|>]", text):
         return "mention"

@@ -22,6 +22,7 @@ from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.manifest import INSTALL_PATH, REDIRECT_PATH, SCOPES
+from bot.errors import SettingsError
 from bot.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,10 @@ class VaultStates(AsyncOAuthStateStore):
         self._vault.put(_STATES + state, "issued")
 
     def _take(self, state: str) -> bool:
-        is_issued = self._vault.get(_STATES + state) is not None
+        try:
+            is_issued = self._vault.get(_STATES + state) is not None
+        except SettingsError:  # it was issued before PARLEY_SECRET_KEY was changed
+            is_issued = False
         self._vault.delete(_STATES + state)
         return is_issued and self._is_good(state)
 

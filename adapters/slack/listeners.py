@@ -7,6 +7,7 @@ outlive a crash goes on after the acknowledgement (`background`).
 Errors end in `_failed`, and nowhere else: Slack gets no acknowledgement, and who pressed or typed gets the sentence.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -17,12 +18,13 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.background import Background
 from adapters.slack import events
-from adapters.slack.background import Background
 from adapters.slack.blocks import REASON_MODAL, SHARE, STOP, VOTE, parse_reason, parse_vote, reason_modal
+from adapters.slack.errors import TRANSPORT_ERRORS
 from adapters.slack.events import Deleted, Edited, Json, Press
-from adapters.slack.votes import Votes
 from adapters.slack.workspaces import Workspace, Workspaces
+from adapters.votes import Votes
 from bot.delivery import APOLOGY
 from bot.desk import Desk
 from bot.errors import EXPLAINED
@@ -53,11 +55,11 @@ class Listeners:
         prompts: Sequence[str] = (),
     ) -> None:
         self._desk = desk
-        self._votes = Votes(desk, feedback)
+        self._votes = Votes(events.PLATFORM, desk=desk, feedback=feedback)
         self._workspaces = workspaces
         self._share = share
         self._prompts = prompts
-        self._background = Background()
+        self._background = Background("Slack", expected=TRANSPORT_ERRORS)
         self.events: dict[str, Callable[..., Awaitable[None]]] = {
             "message": self._message,
             "app_mention": self._message,
@@ -135,14 +137,14 @@ class Listeners:
 
     async def _session_stopped(self, body: Json) -> None:
         stopped = events.stopped(body)
-        await self._background.in_time(
-            self._desk.stop(
-                platform=events.PLATFORM,
-                conversation_id=stopped.conversation_id,
-                thread_id=stopped.thread_id,
-                user_id=stopped.user_id,
-            )
-        )
+
+        async def stop() -> None:
+            entries = await asyncio.to_thread(self._desk.inbox.unfinished, events.PLATFORM)
+            # The last ones first: else each would begin when the one before it ends.
+            for asked in [entry.message for entry in reversed(entries) if stopped.stops(entry.message)]:
+                await self._desk.stop_turn(asked.turn_id, user_id=stopped.user_id)
+
+        await self._background.in_time(stop())
 
     async def _channel_changed(self, body: Json, workspace: Workspace) -> None:
         workspace.people.forget_channel(body["event"]["channel"])

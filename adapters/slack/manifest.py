@@ -56,6 +56,7 @@ EVENTS = (
 
 EVENTS_PATH, INSTALL_PATH, REDIRECT_PATH = "/slack/events", "/slack/install", "/slack/oauth_redirect"
 FILE_NAME = "slack-manifest.yaml"
+_NAME = 35
 _SHORTCUT = 24
 """Characters of a name in the menu of a message."""
 
@@ -107,6 +108,11 @@ def manifest(*, name: str = "Parley", url: str | None = None, prompts: tuple[str
     }
 
 
+def bot_name(assistant_name: str) -> str:
+    """What the bot is called in Slack, where names have limits."""
+    return assistant_name[:_NAME]
+
+
 def as_yaml(app: Json) -> str:
     return yaml.safe_dump(app, sort_keys=False, allow_unicode=True, width=120)
 
@@ -131,7 +137,9 @@ def _configured(url: str | None) -> Json:
     if not find_file().exists():
         return manifest(url=url)
     settings = load_settings()
-    return manifest(name=settings.chat.assistant_name[:35], url=url, prompts=settings.slack.suggested_prompts)
+    return manifest(
+        name=bot_name(settings.chat.assistant_name), url=url, prompts=settings.slack.suggested_prompts
+    )
 
 
 commands = typer.Typer(help="Connect Parley to Slack.", no_args_is_help=True)

@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.memory import Memory
 from adapters.slack.errors import TRANSPORT_ERRORS, translated
-from adapters.slack.events import PLATFORM, SAID, Json, asked_at, plain
+from adapters.slack.events import PLATFORM, SAID, Json, Place, place_of, plain
 from bot.errors import PlatformError
 from bot.messages import IncomingMessage, Said
 from knowledge.access import EVERYONE
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 300.0
 """Seconds for which an answer of Slack is used again."""
-MOST = 10_000
-"""Answers above which those that are too old are cleared away."""
 SINGLY = 20
 """Unknown members of a channel up to which each is asked for by itself; beyond, the whole directory is read."""
 CONTEXT = 30
@@ -40,9 +38,6 @@ PAGES = 20
 
 _PERSON = re.compile(r"<@([A-Z0-9]+)>")
 _SHARED = ("is_shared", "is_ext_shared", "is_org_shared", "is_global_shared", "is_pending_ext_shared")
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +52,6 @@ class Person:
     """Of this workspace; what somebody is at home elsewhere does not count."""
 
 
-class Memory(Generic[K, V]):
-    """A dict that forgets what is older than `seconds`."""
-
-    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._now = now
-        self._kept: dict[K, tuple[float, V]] = {}
-
-    def get(self, key: K) -> V | None:
-        until, value = self._kept.get(key, (0.0, None))
-        return value if until > self._now() else None
-
-    def put(self, key: K, value: V) -> V:
-        if len(self._kept) >= MOST:
-            self._kept = {k: kept for k, kept in self._kept.items() if kept[0] > self._now()}
-        self._kept[key] = (self._now() + self._seconds, value)
-        return value
-
-    def forget(self, key: K) -> None:
-        self._kept.pop(key, None)
-
-    def clear(self) -> None:
-        self._kept.clear()
-
-
 class People:
     """The people and channels of one workspace."""
 
@@ -91,11 +61,13 @@ class People:
         *,
         team_id: str,
         bot_user_id: str,
+        bot_name: str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._team_id = team_id
         self._bot_user_id = bot_user_id
+        self._bot_name = bot_name
         self._people: Memory[str, Person] = Memory(REMEMBERED, now)
         self._outsiders: Memory[str, bool] = Memory(REMEMBERED, now)
         self._changes = 0
@@ -130,7 +102,7 @@ class People:
         """Raises `PlatformError`."""
         if known := self._people.get(user_id):
             return known
-        with _asking("users.info"):
+        with self._asking("users.info"):
             found = await self._client.users_info(user=user_id)
         return self._keep(found["user"])
 
@@ -161,7 +133,7 @@ class People:
         if (known := self._outsiders.get(channel)) is not None:
             return known
         changes = self._changes
-        with _asking("conversations.info"):
+        with self._asking("conversations.info"):
             info: Json = (await self._client.conversations_info(channel=channel))["channel"]
         found = any(info.get(flag) for flag in _SHARED)
         if not found:
@@ -175,7 +147,7 @@ class People:
     async def _members(self, channel: str) -> AsyncIterator[str]:
         cursor: str | None = None
         while cursor != "":
-            with _asking("conversations.members"):
+            with self._asking("conversations.members"):
                 page = await self._client.conversations_members(channel=channel, limit=1000, cursor=cursor)
             for member in page["members"]:
                 yield member
@@ -187,7 +159,7 @@ class People:
             return
         cursor: str | None = None
         while cursor != "":
-            with _asking("users.list"):
+            with self._asking("users.list"):
                 page = await self._client.users_list(limit=1000, cursor=cursor)
             for user in page["members"]:
                 self._keep(user)
@@ -211,11 +183,11 @@ class People:
 
     async def _context(self, message: IncomingMessage) -> tuple[Said, ...]:
         """What people said in the thread since the bot last spoke there, when it was asked in the midst of it."""
-        asked = asked_at(message)
-        if message.addressed not in {"mention", "shortcut"} or asked in {"", message.thread_id}:
+        place = place_of(message)
+        if message.addressed not in {"mention", "shortcut"} or place.message_ts == place.thread_ts:
             return ()
         try:
-            said = await self._said_before(message, asked)
+            said = await self._said_before(message.conversation_id, place)
         except PlatformError as error:
             log.warning("the thread of turn %s cannot be read: %s", message.turn_id, error)
             return ()
@@ -225,15 +197,16 @@ class People:
             Said(names[user], _PERSON.sub(lambda found: f"@{names[found[1]]}", text)) for user, text in said
         )
 
-    async def _said_before(self, message: IncomingMessage, asked: str) -> list[tuple[str, str]]:
+    async def _said_before(self, channel: str, place: Place) -> list[tuple[str, str]]:
         said: deque[tuple[str, str]] = deque(maxlen=CONTEXT)
+        asked = float(place.message_ts)
         cursor: str | None = None
         for _ in range(PAGES):
-            with _asking("conversations.replies"):
+            with self._asking("conversations.replies"):
                 page = await self._client.conversations_replies(
-                    channel=message.conversation_id,
-                    ts=message.thread_id,
-                    latest=asked,
+                    channel=channel,
+                    ts=place.thread_ts,
+                    latest=place.message_ts,
                     inclusive=False,
                     limit=200,
                     cursor=cursor,
@@ -242,21 +215,20 @@ class People:
                 user, text = one.get("user") or one.get("bot_id") or "", plain(one.get("text") or "")
                 if user == self._bot_user_id:
                     said.clear()
-                elif text and user and one.get("subtype") in SAID and float(one["ts"]) < float(asked):
+                elif text and user and one.get("subtype") in SAID and float(one["ts"]) < asked:
                     said.append((user, text))
             cursor = _next(page.get("response_metadata"))
             if cursor == "":
                 break
         return list(said)
 
-
-@contextmanager
-def _asking(method: str) -> Iterator[None]:
-    """Slack's refusals and the network's failures as `PlatformError`."""
-    try:
-        yield
-    except TRANSPORT_ERRORS as error:
-        raise translated(error, method=method) from error
+    @contextmanager
+    def _asking(self, method: str) -> Iterator[None]:
+        """Slack's refusals and the network's failures as `PlatformError`."""
+        try:
+            yield
+        except TRANSPORT_ERRORS as error:
+            raise translated(error, method=method, bot_name=self._bot_name) from error
 
 
 def _next(metadata: Json | None) -> str:

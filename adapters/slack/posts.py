@@ -19,6 +19,7 @@ from adapters.slack.blocks import Json, markdown_chunks
 from adapters.slack.contents import Content
 from adapters.slack.errors import GONE, SlackLostError, SlackRefusedError
 from adapters.slack.traces import Traces, marker
+from adapters.slack.whispers import WHISPERED
 from bot.messages import IncomingMessage
 from bot.outbox import Outbox
 
@@ -67,7 +68,8 @@ class Posts:
         """Learn what an earlier process posted, before anything else. Does nothing the second time."""
         if self._is_recovered:
             return
-        posts = await asyncio.to_thread(self._outbox.posts, self._message.turn_id)
+        noted = await asyncio.to_thread(self._outbox.posts, self._message.turn_id)
+        posts = [post for post in noted if post.part < WHISPERED]
         self.known |= {post.part: Post(post.ref) for post in posts if post.ref is not None}
         self._doubtful |= {post.part for post in posts if post.ref is None}
         for part in sorted(self._doubtful):

@@ -7,18 +7,16 @@ cleaned as a whole each time: what two pieces make together cannot slip through 
 
 import asyncio
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from adapters.pacing import Coalescer
 from adapters.render import allowed_links, clean
-from adapters.slack.api import SlackApi, WorkspacePace
+from adapters.slack.api import SlackApi
 from adapters.slack.blocks import Json, escaped, queue_blocks, task_cards
 from adapters.slack.contents import FITS, Ending, answered, failed, stopped, written
 from adapters.slack.errors import UNSHOWABLE, SlackBusyError, SlackRefusedError
+from adapters.slack.events import is_direct, place_of
 from adapters.slack.posts import Posts
 from adapters.slack.status import StatusLine
 from adapters.slack.ways import AtOnce, Edited, LiveWay, Streamed, Way
@@ -28,35 +26,26 @@ from bot.messages import Final, IncomingMessage, Progress
 from bot.outbox import Outbox
 from feedback.records import SourceRecord
 
-__all__ = ["SlackReply", "WorkspacePace"]
-
 log = logging.getLogger(__name__)
-
-_TS = re.compile(r"\d+\.\d+")
 
 
 class SlackReply:
-    """Satisfies `bot.delivery.Reply`. `client` posts with the token of the workspace `team_id`."""
+    """Satisfies `bot.delivery.Reply`. `api` posts with the token of the message's workspace."""
 
     def __init__(
         self,
         message: IncomingMessage,
         *,
-        client: AsyncWebClient,
+        api: SlackApi,
         outbox: Outbox,
-        pace: WorkspacePace,
-        team_id: str,
         bot_user_id: str,
     ) -> None:
-        thread_ts = message.thread_id if _TS.fullmatch(message.thread_id) else ""
+        thread_ts = place_of(message).thread_ts
         self._message = message
-        self._team_id = team_id
-        self._pace = pace
-        self._api = SlackApi(client, pace)
-        self._posts = Posts(message, self._api, outbox, bot_user_id=bot_user_id, thread_ts=thread_ts)
-        self._whispers = Whispers(message, self._api, outbox)
-        seen_thread = "" if message.is_private else thread_ts
-        self._status = StatusLine(self._api, channel=message.conversation_id, thread_ts=seen_thread)
+        self._pace = api.pace
+        self._posts = Posts(message, api, outbox, bot_user_id=bot_user_id, thread_ts=thread_ts)
+        self._whispers = Whispers(message, api, outbox)
+        self._status = StatusLine(api, channel=message.conversation_id, thread_ts=thread_ts)
         self._way: Way | None = None
         self._pump = Coalescer(wait=self._room, show=self._show)
         self._pieces: list[str] = []
@@ -80,7 +69,7 @@ class SlackReply:
     async def finish(self, final: Final) -> None:
         if not self._pieces:
             self._pieces = [final.answer]
-        can_share = self._message.is_private and not self._message.conversation_id.startswith("D")
+        can_share = self._message.is_private and not is_direct(self._message.conversation_id)
         await self._end(answered(final, can_share=can_share), sources=final.sources)
 
     async def fail(self, sentence: str) -> None:
@@ -89,7 +78,7 @@ class SlackReply:
 
     async def say(self, markdown: str) -> None:
         self._pieces = [markdown]
-        if self._message.reply_to or not self._message.conversation_id.startswith("D"):
+        if self._message.addressed != "direct":  # else nobody else is there
             self._way = self._whispers
         await self._end(written)
 
@@ -145,7 +134,7 @@ class SlackReply:
         if self._posts.known:
             return AtOnce(self._posts)
         if can_stream and all(self._pace.has_room(name) for name in ("chat.startStream", "chat.stopStream")):
-            return Streamed(self._posts, self._pace, team_id=self._team_id, cards=self._cards)
+            return Streamed(self._posts, self._pace, team_id=self._message.workspace_id, cards=self._cards)
         return Edited(self._posts) if self._pace.has_room("chat.update") else AtOnce(self._posts)
 
     def _cards(self) -> list[Json]:

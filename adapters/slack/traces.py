@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection
 
 from adapters.slack.api import SlackApi
 from adapters.slack.blocks import Json
-from adapters.slack.events import asked_at
+from adapters.slack.events import place_of
 from bot.messages import IncomingMessage
 from bot.outbox import Outbox
 
@@ -63,7 +63,7 @@ class Traces:
             "limit": PAGE,
         }
         if self._thread_ts:
-            arguments |= {"ts": self._thread_ts, "oldest": asked_at(self._message) or self._thread_ts}
+            arguments |= {"ts": self._thread_ts, "oldest": place_of(self._message).message_ts}
         method = "conversations.replies" if self._thread_ts else "conversations.history"
         while True:
             answer = await self._api.call(method, arguments)

@@ -2,24 +2,28 @@
 
 Slack keeps such messages nowhere: they cannot be streamed, changed, or found again. So they are told at once, and
 told again only when the outbox does not say that they were. When the connection breaks before Slack has answered,
-the asker may see one twice; silence would be worse.
+the asker may see one twice; silence would be worse. Where the bot can tell nobody anything, for it is not a member
+there, it writes to the asker directly.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 from functools import partial
 
 from adapters.slack.api import Answer, SlackApi, Then
 from adapters.slack.blocks import Json
-from adapters.slack.contents import Content
+from adapters.slack.contents import Content, elsewhere
 from adapters.slack.errors import UNSHOWABLE, SlackRefusedError
+from adapters.slack.events import place_of
 from bot.messages import IncomingMessage
 from bot.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
+WHISPERED = 1_000
+"""Parts in the outbox are counted from here, for the same turn can have messages that everybody sees: an answer that
+was shared, or one whose end could not be shown."""
 TOLD = "told"
 """In place of an id, which these messages do not have."""
 
@@ -31,31 +35,50 @@ class Whispers:
         self._message = message
         self._api = api
         self._outbox = outbox
-        self._url = json.loads(message.reply_to).get("response_url", "") if message.reply_to else ""
+        self._place = place_of(message)
+        self._url = self._place.response_url
 
     async def settle(self, contents: Sequence[Content]) -> None:
         posts = await asyncio.to_thread(self._outbox.posts, self._message.turn_id)
         told = {post.part for post in posts if post.ref}
-        for part, content in enumerate(contents):
+        for part, content in enumerate(contents, start=WHISPERED):
             if part not in told:
                 await asyncio.to_thread(self._outbox.intend, self._message, part)
-                said = {"text": content.text, "blocks": list(content.blocks)}
-                await self._tell(said, then=partial(self._note, part))
+                await self._tell(content, partial(self._note, part))
 
     async def withdraw(self) -> None:
         return
 
     async def offer(self, said: Json) -> None:
         """Tell something beside the answer, of which no note is taken."""
-        await self._tell(said, then=_unnoted)
+        await self._whisper(said, _unnoted)
 
     async def _note(self, part: int, _: Answer) -> None:
         await asyncio.to_thread(self._outbox.posted, self._message, part, TOLD)
 
-    async def _tell(self, said: Json, *, then: Then) -> None:
+    async def _tell(self, content: Content, then: Then) -> None:
+        """Where it was asked, else directly; raises what Slack said to the first of them."""
+        try:
+            await self._whisper(_said(content), then)
+        except SlackRefusedError as error:
+            if error.code in UNSHOWABLE:
+                raise
+            log.info("the asker of turn %s is told directly: %s", self._message.turn_id, error)
+            try:
+                await self._write(content, then)
+            except SlackRefusedError as refused:
+                raise (refused if refused.code in UNSHOWABLE else error) from refused
+
+    async def _write(self, content: Content, then: Then) -> None:
+        """In the direct conversation with the asker, saying what it is about."""
+        said = _said(elsewhere(content, asked_in=self._message.conversation_id))
+        where = {"channel": self._message.user_id, "unfurl_links": False, "unfurl_media": False}
+        await self._api.call("chat.postMessage", said | where, then=then)
+
+    async def _whisper(self, said: Json, then: Then) -> None:
         """Over the address that came with the command while it is good, else as an ephemeral message."""
         if not (self._url and await self._respond(said, then)):
-            await self._api.call("chat.postEphemeral", said | self._place(), then=then)
+            await self._api.call("chat.postEphemeral", said | self._where(), then=then)
 
     async def _respond(self, said: Json, then: Then) -> bool:
         private = said | {"response_type": "ephemeral", "replace_original": False}
@@ -69,13 +92,16 @@ class Whispers:
             return False
         return True
 
-    def _place(self) -> Json:
-        message = self._message
-        place = {"channel": message.conversation_id, "user": message.user_id}
+    def _where(self) -> Json:
+        where = {"channel": self._message.conversation_id, "user": self._message.user_id}
         # An ephemeral reply is shown only in a thread that has begun.
-        if message.message_id and message.thread_id != message.message_id:
-            place["thread_ts"] = message.thread_id
-        return place
+        if self._place.thread_ts != self._place.message_ts:
+            where["thread_ts"] = self._place.thread_ts
+        return where
+
+
+def _said(content: Content) -> Json:
+    return {"text": content.text, "blocks": list(content.blocks)}
 
 
 async def _unnoted(_: Answer) -> None:

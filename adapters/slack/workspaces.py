@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 import aiohttp
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
@@ -21,9 +20,10 @@ from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.api import WorkspacePace
+from adapters.slack.api import SlackApi, WorkspacePace
 from adapters.slack.errors import TRANSPORT_ERRORS, SlackRefusedError, translated
 from adapters.slack.installations import VaultInstallations
+from adapters.slack.manifest import INSTALL_PATH
 from adapters.slack.people import People
 from bot.config import SlackSettings
 from bot.errors import SettingsError
@@ -59,31 +59,28 @@ class Workspace:
     team_id: str
     bot_user_id: str
     client: AsyncWebClient
-
-    @cached_property
-    def people(self) -> People:
-        return People(self.client, team_id=self.team_id, bot_user_id=self.bot_user_id)
-
-    @cached_property
-    def pace(self) -> WorkspacePace:
-        return WorkspacePace()
+    api: SlackApi
+    people: People
 
 
 class Workspaces:
     """Finds the workspace that an event or a message belongs to."""
 
-    def __init__(self, settings: SlackSettings, vault: Vault) -> None:
+    def __init__(self, settings: SlackSettings, vault: Vault, *, bot_name: str) -> None:
         self._settings = settings
+        self._bot_name = bot_name
         self._session: aiohttp.ClientSession | None = None
         self._only: Workspace | None = None
         self._known: dict[str, Workspace] = {}
+        self._unreadable: set[str] = set()
         self.installations = VaultInstallations(vault, on_change=self._forget)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Find out which workspaces there are, and keep connections to Slack open meanwhile.
 
-        Waits until Slack can be reached. Raises `SettingsError` when it refuses the token.
+        Waits until Slack can be reached. Raises `SettingsError` when it refuses the token of the environment; a
+        workspace whose stored token cannot be read is left out.
         """
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as self._session:
@@ -99,13 +96,19 @@ class Workspaces:
         return self._only or self._known.get(team_id)
 
     async def find(self, team_id: str | None) -> Workspace | None:
-        """The workspace, or None when it does not have the app; raises `DatabaseError`, `SettingsError`."""
+        """The workspace, or None when it does not have the app or has to install it again; raises `DatabaseError`."""
         if (found := self.get(team_id or "")) or team_id is None or self._settings.bot_token:
             return found
-        bot = await self.installations.async_find_bot(team_id=team_id)
+        try:
+            bot = await self.installations.async_find_bot(team_id=team_id)
+        except SettingsError as error:
+            if team_id not in self._unreadable:  # said once, not at each event
+                self._unreadable.add(team_id)
+                log.warning("%s", not_served(team_id, error))
+            return None
         if bot is None or not bot.bot_token:
             return None
-        workspace = Workspace(team_id, bot.bot_user_id or "", self.client(bot.bot_token))
+        workspace = self._workspace(team_id, bot.bot_user_id or "", self.client(bot.bot_token))
         return self._known.setdefault(team_id, workspace)
 
     def all(self) -> list[Workspace]:
@@ -122,12 +125,16 @@ class Workspaces:
             retry_handlers=retries,
         )
 
+    def api(self, client: AsyncWebClient) -> SlackApi:
+        """Requests with that client, with budgets of their own."""
+        return SlackApi(client, WorkspacePace(), bot_name=self._bot_name)
+
     async def _introduce(self, token: str) -> Workspace:
         client, delay = self.client(token), 1.0
         while True:
             try:
                 answer = await client.auth_test()
-                return Workspace(answer["team_id"], answer["user_id"], client)
+                return self._workspace(answer["team_id"], answer["user_id"], client)
             except TRANSPORT_ERRORS as error:
                 trouble = translated(error, method="auth.test")
             if isinstance(trouble, SlackRefusedError):
@@ -139,5 +146,15 @@ class Workspaces:
             await asyncio.sleep(delay)
             delay = min(2 * delay, LONGEST_WAIT)
 
+    def _workspace(self, team_id: str, bot_user_id: str, client: AsyncWebClient) -> Workspace:
+        people = People(client, team_id=team_id, bot_user_id=bot_user_id, bot_name=self._bot_name)
+        return Workspace(team_id, bot_user_id, client, self.api(client), people)
+
     def _forget(self, team_id: str) -> None:
         self._known.pop(team_id, None)
+        self._unreadable.discard(team_id)
+
+
+def not_served(team_id: str, error: SettingsError) -> str:
+    """What to do about a workspace whose stored token cannot be read."""
+    return f"Slack workspace {team_id} is not served until it installs the app again over {INSTALL_PATH}: {error}"

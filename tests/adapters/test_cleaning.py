@@ -101,6 +101,19 @@ def test_a_link_that_was_not_asked_about_is_shown_as_text(markdown: str, shown: 
     assert cleaned(markdown) == shown
 
 
+def test_each_allowed_link_stays() -> None:
+    other = "https://b.example/x_(y)?a=1&b=2"
+    text = f"![logo]({other}) **[docs]({DOCS})**, {other} ({DOCS}) [{other}]({other})"
+    assert clean(text, allowed_links={DOCS, other}) == text
+    written_anew = clean(f"{text} <@U1>", allowed_links={DOCS, other})
+    assert written_anew == text.replace(f"({other})", "(https://b.example/x_%28y%29?a=1&b=2)") + " @U1"
+
+
+def test_a_link_may_not_call_itself_by_another_address() -> None:
+    other = "https://b.example/"
+    assert clean(f"[{other}]({DOCS})", allowed_links={DOCS, other}) == f"{other} (`{DOCS}`)"
+
+
 def test_a_sentence_keeps_the_space_that_parts_it_from_the_next() -> None:
     assert cleaned("\nAsk <@U1>. ") == "\nAsk @U1. "
 
@@ -128,6 +141,8 @@ def _tokens(tokens: Sequence[Token]) -> Iterator[Token]:
 
 @given(st.lists(_NASTY, min_size=1, max_size=14).map("".join))
 @example("<!<https://evil.example|x>")
+@example("[x]: [x]\n[x]: javascript:alert(1)")
+@example("| a | b |\n|---|---|\n| ||<!channel>")
 @example("&#60;https://evil.example<!subteam^S12|@x>")
 def test_whatever_a_model_writes(markdown: str) -> None:
     result = clean(markdown, allowed_links={DOCS})

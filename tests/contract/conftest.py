@@ -15,6 +15,7 @@ from bot.database import migrate, open_database
 from bot.library import Library
 from bot.llm.local import Unavailable
 from tests.contract.console import ConsoleStage
+from tests.contract.discord import DiscordStage
 from tests.contract.scripted import ScriptedAssistant
 from tests.contract.slack import SlackStage
 from tests.contract.stage import Stage
@@ -44,7 +45,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture(params=[ConsoleStage, SlackStage], ids=lambda stage: stage.name)
+@pytest.fixture(params=[ConsoleStage, SlackStage, DiscordStage], ids=lambda stage: stage.name)
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """Each platform in turn; skips a row that is about something the platform does not have."""
     for marker in request.node.iter_markers("needs"):

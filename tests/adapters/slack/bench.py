@@ -1,6 +1,5 @@
 """A question that was asked on a local Slack, and replies to it over the real client."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,7 +8,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.reply import SlackReply, WorkspacePace
+from adapters.slack.api import SlackApi, WorkspacePace
+from adapters.slack.events import Place, place_of
+from adapters.slack.reply import SlackReply
 from bot import tables
 from bot.database import open_database
 from bot.messages import Final, IncomingMessage
@@ -80,7 +81,7 @@ class Bench:
     async def ask_directly(self, text: str = "What is the hotel limit?") -> IncomingMessage:
         ts = await self.slack.direct(self.asker, text)
         message = self._message(self.slack.direct_channel(self.asker), ts, text, thread_ts=ts)
-        return replace(message, addressed="direct")
+        return replace(message, addressed="direct", thread_id=message.conversation_id)
 
     def command(self, text: str = "What is the hotel limit?") -> IncomingMessage:
         """By `/ask`: the asker alone sees the answer."""
@@ -96,7 +97,7 @@ class Bench:
             workspace_id=self.slack.workspace.id,
             addressed="mention",
             is_private=True,
-            reply_to=json.dumps({"response_url": url}),
+            reply_to=str(Place(response_url=url)),
         )
 
     def reply(
@@ -106,18 +107,17 @@ class Bench:
         pace: WorkspacePace | None = None,
         outbox: Outbox | None = None,
     ) -> SlackReply:
+        client = AsyncWebClient(token=self.slack.bot_token, base_url=self.slack.api_url, timeout=2)
         return SlackReply(
             message,
-            client=AsyncWebClient(token=self.slack.bot_token, base_url=self.slack.api_url, timeout=2),
+            api=SlackApi(client, pace or self.pace, bot_name="Parley"),
             outbox=outbox or self.outbox,
-            pace=pace or self.pace,
-            team_id=self.slack.workspace.id,
             bot_user_id=self.slack.bot.id,
         )
 
     def answers(self, message: IncomingMessage) -> list[Message]:
         """The bot's messages below the question, as everybody sees them."""
-        return self.slack.answers(message.conversation_id, (message.message_id and message.thread_id) or None)
+        return self.slack.answers(message.conversation_id, place_of(message).thread_ts or None)
 
     def whispers(self) -> list[Message]:
         """What the asker alone sees."""
@@ -147,6 +147,7 @@ class Bench:
             text=text,
             workspace_id=self.slack.workspace.id,
             addressed="mention",
+            reply_to=str(Place(thread_ts=thread_ts, message_ts=ts)),
         )
 
 

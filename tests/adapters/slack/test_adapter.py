@@ -1,6 +1,7 @@
 """The adapter between the local Slack, with the real slack-bolt and slack-sdk, and a desk that keeps notes."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -15,9 +16,10 @@ from pydantic import SecretStr
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.blocks import answer_blocks, queue_blocks
 from adapters.slack.connection import SocketConnection
+from adapters.slack.whispers import TOLD, WHISPERED
 from bot import vault
 from bot.app import App
-from bot.config import SlackSettings
+from bot.config import ChatSettings, SlackSettings
 from bot.database import migrate, open_database
 from bot.errors import DatabaseError, PlatformError, SettingsError, UsageError
 from bot.inbox import Inbox
@@ -80,10 +82,6 @@ class NotingDesk:
     async def deleted(self, *what: str) -> None:
         self.noted.append(("deleted", *what))
 
-    async def stop(self, **what: Any) -> bool:
-        self.noted.append(("stop", what))
-        return True
-
     async def stop_turn(self, turn_id: str, *, user_id: str) -> bool:
         self.noted.append(("stop_turn", turn_id, user_id))
         return self.can_stop
@@ -123,7 +121,10 @@ class Office:
         plain = {key: value for key, value in settings.items() if key not in SECRETS}
         slack = SlackSettings(api_url=self.slack.api_url, **plain).model_copy(update=given)
         app = SimpleNamespace(
-            settings=SimpleNamespace(slack=slack), desk=self.desk, feedback=self.feedback, vault=self.vault
+            settings=SimpleNamespace(slack=slack, chat=ChatSettings()),
+            desk=self.desk,
+            feedback=self.feedback,
+            vault=self.vault,
         )
         return SlackAdapter(cast("App", app), silence=silence)
 
@@ -164,7 +165,10 @@ class Office:
         )
         asked = replace(asked, is_private=private_to is not None, thread_id="command:1")
         self.desk.inbox.accept(asked)
-        self.desk.outbox.posted(asked, 0, ts)
+        if private_to:
+            self.desk.outbox.posted(asked, WHISPERED, TOLD)
+        else:
+            self.desk.outbox.posted(asked, 0, ts)
         return message
 
     def votes(self) -> dict[str, tuple[int, str, str]]:
@@ -236,13 +240,7 @@ class TestMessages:
         where = ("slack", office.channel.id, ts)
         assert ("edited", *where, "How long, really?") in office.desk.noted
         assert ("deleted", *where) in office.desk.noted
-        stopped = {
-            "platform": "slack",
-            "conversation_id": where[1],
-            "thread_id": ts,
-            "user_id": office.ann.id,
-        }
-        assert ("stop", stopped) in office.desk.noted
+        assert ("stop_turn", office.desk.messages[0].turn_id, office.ann.id) in office.desk.noted
 
     async def test_commands_and_the_menu_of_a_message(self, office: Office) -> None:
         async with office.running():
@@ -364,6 +362,19 @@ class TestButtons:
         principals = office.desk.noted[0][2]
         assert f"slack:{office.channel.id}" in principals
 
+    async def test_a_reaction_to_what_was_shared_is_a_vote_on_the_answer(self, office: Office) -> None:
+        message = await office.shown(private_to=office.ann)
+        async with office.running():
+            await office.slack.press(message, "parley_share", office.ann)
+            (shared,) = await office.until(lambda: office.slack.answers(office.channel))
+            await office.until(lambda: office.desk.outbox.turn_of("slack", office.channel.id, shared.ts))
+            await office.slack.react(office.channel, shared.ts, office.bob, "+1")
+            await office.until(lambda: office.votes() == {office.bob.id: (1, "", "")})
+            # Pressed again, it is still the same message.
+            await office.slack.press(message, "parley_share", office.ann)
+            await asyncio.sleep(0.2)
+        assert [one.ts for one in office.slack.answers(office.channel)] == [shared.ts]
+
     async def test_what_not_all_may_see_stays_private(self, office: Office) -> None:
         message = await office.shown(private_to=office.ann)
         office.desk.may_share = False
@@ -383,6 +394,15 @@ class TestConnection:
             await office.until(lambda: office.desk.messages)
             await office.until(lambda: first not in office.slack.connections)
             assert cast("SocketConnection", office.adapter.connection).replaced > 0
+
+    async def test_silence_with_pings_answered_is_no_news(
+        self, office: Office, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG, logger="adapters.slack.connection")
+        async with office.running(silence=0.2):
+            await office.until(lambda: cast("SocketConnection", office.adapter.connection).replaced)
+        said = [record.levelname for record in caplog.records if "nothing heard" in record.message]
+        assert set(said) == {"DEBUG"}
 
     async def test_what_comes_during_a_reconnect_is_not_lost(self, office: Office) -> None:
         async with office.running():
@@ -454,6 +474,24 @@ class TestSettings:
         self, office: Office, given: dict[str, Any], missing: str
     ) -> None:
         with pytest.raises(SettingsError, match=missing):
+            office.make(**given)
+
+    @pytest.mark.parametrize(
+        ("given", "fix"),
+        [
+            (
+                {"client_id": "1", "bot_token": "", "app_token": ""},
+                'slack.mode = "http"; set that, or remove ',
+            ),
+            ({"client_id": "1"}, "or remove PARLEY_SLACK_CLIENT_ID from the environment."),
+            (
+                {"mode": "http", "client_id": "1", "client_secret": "c", "signing_secret": "s"},
+                "PARLEY_SLACK_BOT_TOKEN or PARLEY_SLACK_CLIENT_ID and PARLEY_SLACK_CLIENT_SECRET",
+            ),
+        ],
+    )
+    async def test_one_workspace_or_several(self, office: Office, given: dict[str, Any], fix: str) -> None:
+        with pytest.raises(SettingsError, match=fix):
             office.make(**given)
 
     async def test_without_tokens_it_is_off(self, office: Office) -> None:

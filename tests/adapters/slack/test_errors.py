@@ -20,7 +20,7 @@ async def slack() -> AsyncIterator[LocalSlack]:
 
 def api_of(slack: LocalSlack) -> SlackApi:
     client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, timeout=1)
-    return SlackApi(client, WorkspacePace())
+    return SlackApi(client, WorkspacePace(), bot_name="Ada")
 
 
 async def said(slack: LocalSlack, channel: str = "C1", *, tries: int = 1) -> None:
@@ -31,8 +31,8 @@ async def said(slack: LocalSlack, channel: str = "C1", *, tries: int = 1) -> Non
 @pytest.mark.parametrize(
     ("code", "fix"),
     [
-        ("not_in_channel", "/invite @Parley"),
-        ("channel_not_found", "/invite @Parley"),
+        ("not_in_channel", "/invite @Ada"),
+        ("channel_not_found", "/invite @Ada"),
         ("is_archived", "ask in another one"),
         ("token_revoked", "PARLEY_SLACK_BOT_TOKEN"),
         ("invalid_auth", "install the app again"),
@@ -93,7 +93,9 @@ async def test_what_does_no_harm_twice_is_tried_again(slack: LocalSlack) -> None
 async def test_what_was_never_sent_is_known_not_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
     client = AsyncWebClient(token="xoxb-1", base_url="http://127.0.0.1:9/api/")
     with pytest.raises(PlatformUnavailableError, match="cannot be reached") as error:
-        await SlackApi(client, WorkspacePace()).call("chat.postMessage", {"channel": "C1"}, tries=1)
+        await SlackApi(client, WorkspacePace(), bot_name="Ada").call(
+            "chat.postMessage", {"channel": "C1"}, tries=1
+        )
     assert not isinstance(error.value, SlackLostError)
     assert isinstance(error.value.__cause__, aiohttp.ClientConnectorError)
 

@@ -1,6 +1,5 @@
 """What Slack sends is understood: who is spoken to, what was said, and what is none of the bot's business."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack import events
-from adapters.slack.events import Deleted, Edited, Reaction
+from adapters.slack.events import Deleted, Edited, Place, place_of
+from adapters.votes import Reaction
 from bot.messages import Attachment, IncomingMessage
 from feedback.records import Score
 
@@ -78,6 +78,25 @@ def test_other_bots_are_known_as_bots() -> None:
 
 def test_a_reply_that_was_also_sent_to_the_channel_stays_in_its_thread() -> None:
     assert parsed(subtype="thread_broadcast", text="and?", thread_ts="4.0").thread_id == "4.0"
+
+
+def test_a_direct_conversation_is_one_and_each_message_is_answered_below_itself() -> None:
+    first = parsed(channel="D1", text="How long?")
+    second = parsed(channel="D1", text="And for part-timers?", ts="6.0")
+    below = parsed(channel="D1", text="And in May?", ts="7.0", thread_ts="5.000100")
+    assert {asked.thread_id for asked in (first, second, below)} == {"D1"}
+    threads = [place_of(asked).thread_ts for asked in (first, second, below)]
+    assert threads == ["5.000100", "6.0", "5.000100"]
+
+
+@pytest.mark.parametrize("channel", ["C1", "D1"])
+def test_slacks_stop_button_is_about_one_thread(channel: str) -> None:
+    event = {"channel": channel, "thread_ts": "5.000100", "user": "U1"}
+    stopped = events.stopped({"event": event})
+    assert stopped.stops(parsed(channel=channel, text="How long?"))
+    assert stopped.stops(parsed(channel=channel, text="And in May?", ts="7.0", thread_ts="5.000100"))
+    assert not stopped.stops(parsed(channel=channel, text="And for part-timers?", ts="6.0"))
+    assert not stopped.stops(parsed(channel="C2", text="How long?"))
 
 
 def test_files_come_along() -> None:
@@ -162,7 +181,7 @@ def test_ask_is_a_private_question_of_its_own() -> None:
     asked = events.command(COMMAND, team_id="T1")
     again = events.command(COMMAND | {"trigger_id": "1.2.b"}, team_id="T1")
     assert (asked.addressed, asked.is_private, asked.text) == ("mention", True, "How long?")
-    assert json.loads(asked.reply_to) == {"response_url": "https://hooks.slack.com/1"}
+    assert place_of(asked) == Place(response_url="https://hooks.slack.com/1")
     assert asked.turn_id != again.turn_id
     assert asked.thread_id != again.thread_id  # or they would be each other's history
     assert events.command(COMMAND | {"command": "/parley"}, team_id="T1").addressed == "command"
@@ -181,7 +200,7 @@ def test_asking_about_a_message_answers_in_its_thread() -> None:
     asked = events.shortcut(payload, team_id="T1", bot_user_id=BOT)
     assert (asked.text, asked.person, asked.thread_id) == ("how long?", "slack:U1", "4.0")
     assert (asked.addressed, asked.is_private) == ("shortcut", False)
-    assert events.asked_at(asked) == "5.0"
+    assert place_of(asked) == Place("4.0", "5.0", "https://hooks.slack.com/1")
     assert asked.turn_id != parsed(ts="5.0", text="x").turn_id
     assert events.shortcut(payload, team_id="T1", bot_user_id=BOT) == asked
 

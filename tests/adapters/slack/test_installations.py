@@ -19,7 +19,7 @@ from adapters.slack.adapter import SlackAdapter
 from adapters.slack.installations import STATE_SECONDS, VaultInstallations, VaultStates
 from bot import vault as vault_module
 from bot.app import App
-from bot.config import SlackSettings
+from bot.config import ChatSettings, SlackSettings
 from bot.database import migrate, open_database
 from bot.vault import Vault
 from feedback.store import FeedbackStore
@@ -100,7 +100,8 @@ async def serving(
     settings = SlackSettings(api_url=slack.api_url, mode="http", http_port=port).model_copy(
         update={name: SecretStr(value) for name, value in tokens.items()}
     )
-    app = SimpleNamespace(settings=SimpleNamespace(slack=settings), desk=desk, feedback=feedback, vault=vault)
+    whole = SimpleNamespace(slack=settings, chat=ChatSettings())
+    app = SimpleNamespace(settings=whole, desk=desk, feedback=feedback, vault=vault)
     task = asyncio.create_task(SlackAdapter(cast("App", app)).run())
     slack.use_http(f"http://127.0.0.1:{port}/slack/events")
     try:
@@ -162,3 +163,35 @@ async def test_a_forged_return_from_slack_installs_nothing(
         told = await browser.get("/slack/oauth_redirect", params=query)
         assert told.status_code >= 400
         assert vault.names("slack/installation/") == []
+
+
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+async def test_with_another_key_a_workspace_installs_again_and_the_others_are_served(
+    vault: Vault, engine: sa.Engine, unused_tcp_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with LocalSlack() as slack:
+        other = slack.add_workspace("globex")
+        zoe, ann = slack.add_user("zoe", workspace=other), slack.add_user("ann")
+        stores = {other.id: Vault(engine, SecretStr("the one of before")), slack.workspace.id: vault}
+        for workspace in (other, slack.workspace):
+            kept = Installation(
+                team_id=workspace.id, bot_token=workspace.token, bot_user_id=workspace.bot.id, user_id="U1"
+            )
+            await VaultInstallations(stores[workspace.id]).async_save(kept)
+        async with serving(slack, vault, engine, unused_tcp_port) as (desk, browser):
+            for _ in range(2):
+                await slack.direct(zoe, "Is anybody there?")
+                await slack.wait_for(lambda: slack.receipts[-1].acked)
+            await slack.direct(ann, "How long?")
+            await slack.wait_for(lambda: desk.messages)
+            (platform,) = desk.joined
+            unread, *_ = [finding for finding in await platform.check() if not finding.ok]
+            assert (await install(browser, other.id)).status_code == 200
+            await slack.direct(zoe, "And now?")
+            await slack.wait_for(lambda: len(desk.messages) == 2)
+        assert [message.text for message in desk.messages] == ["How long?", "And now?"]
+    (told,) = [record.message for record in caplog.records if "is not served" in record.message]
+    assert told.startswith(
+        f"Slack workspace {other.id} is not served until it installs the app again over /slack/"
+    )
+    assert told == unread.detail

@@ -141,6 +141,7 @@ def test_init_prepares_slack_when_asked_to(tmp_path: Path, monkeypatch: pytest.M
     assert not (tmp_path / made.FILE_NAME).exists()
     assert "PARLEY_SLACK_APP_TOKEN" in CliRunner().invoke(app, [*given, "--connect", "slack"]).output
     assert (tmp_path / made.FILE_NAME).exists()
-    asked = CliRunner().invoke(app, ["init", "--force"], input="docs\ndocs\nstarter\ny\n").output
+    # Yes to every platform, whichever there are.
+    asked = CliRunner().invoke(app, ["init", "--force"], input="docs\ndocs\nstarter\n" + "y\n" * 9).output
     assert "Connect Slack?" in asked
     assert "PARLEY_SLACK_APP_TOKEN" in asked

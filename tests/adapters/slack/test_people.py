@@ -1,6 +1,5 @@
 """Who may see what follows from who is there; in doubt, nobody of the team is assumed."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack import people as people_module
+from adapters.slack.events import Place
 from adapters.slack.people import People
 from bot.messages import IncomingMessage, Said
 from tests.platforms.slack import Channel, LocalSlack, User
@@ -31,7 +31,9 @@ async def local_slack() -> AsyncIterator[tuple[LocalSlack, People, Clock]]:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         yield (
             slack,
-            People(client, team_id=slack.workspace.id, bot_user_id=slack.bot.id, now=clock),
+            People(
+                client, team_id=slack.workspace.id, bot_user_id=slack.bot.id, bot_name="Parley", now=clock
+            ),
             clock,
         )
 
@@ -146,7 +148,7 @@ class Directory:
 
 async def test_a_large_channel_is_not_asked_for_one_by_one() -> None:
     directory = Directory(2500)
-    people = People(directory, team_id="T1", bot_user_id="U0")  # type: ignore[arg-type]
+    people = People(directory, team_id="T1", bot_user_id="U0", bot_name="Parley")  # type: ignore[arg-type]
     assert "everyone" in await people.channel_principals("C1")
     assert directory.asked == ["users.list"] * 3
     directory.users.append({"id": "U9999", "team_id": "T2"})
@@ -163,14 +165,14 @@ async def test_a_mention_in_the_midst_of_a_thread_brings_the_thread() -> None:
         await slack.post(channel, bob, f"Ask <@{ann.id}> &amp; see", thread_ts=root)
         ts = await slack.post(channel, bob, f"{slack.mention} well?", thread_ts=root)
         await slack.post(channel, ann, "Later.", thread_ts=root)
-        message = asked(bob, channel, thread_id=root, message_id=ts)
+        message = asked(bob, channel, reply_to=str(Place(root, ts)))
         whole = await people.complete(message)
         assert whole.context == (Said("ann", "Can I bring my dog?"), Said("bob", "Ask @ann & see"))
-        follow_up = asked(bob, channel, thread_id=root, message_id=ts, addressed="thread")
+        follow_up = asked(bob, channel, reply_to=str(Place(root, ts)), addressed="thread")
         assert (await people.complete(follow_up)).context == ()
-        assert (await people.complete(asked(ann, channel, thread_id=root, message_id=root))).context == ()
-        about = json.dumps({"response_url": "x", "message_ts": ts})
-        shortcut = asked(bob, channel, thread_id=root, message_id="", addressed="shortcut", reply_to=about)
+        assert (await people.complete(asked(ann, channel, reply_to=str(Place(root, root))))).context == ()
+        about = str(Place(root, ts, "https://x"))
+        shortcut = asked(bob, channel, message_id="", addressed="shortcut", reply_to=about)
         assert len((await people.complete(shortcut)).context) == 2
         slack.fail("conversations.replies", "thread_not_found")
         assert (await people.complete(message)).context == ()
@@ -188,5 +190,5 @@ async def test_what_the_bot_has_heard_already_is_left_out() -> None:
         for number in range(40):
             await slack.post(channel, ann, f"word {number}", thread_ts=root)
         ts = await slack.post(channel, ann, f"{slack.mention} and cats?", thread_ts=root)
-        context = (await people.complete(asked(ann, channel, thread_id=root, message_id=ts))).context
+        context = (await people.complete(asked(ann, channel, reply_to=str(Place(root, ts))))).context
         assert [said.text for said in context] == [f"word {n}" for n in range(10, 40)]

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.pacing import Budget
-from adapters.slack.api import BUDGETS
-from adapters.slack.reply import WorkspacePace
+from adapters.slack.api import BUDGETS, WorkspacePace
 from bot.errors import PlatformError
 from bot.messages import Progress
 from tests.adapters.slack.bench import Bench, bench, final

@@ -1,12 +1,13 @@
 """What only the asker sees: private answers, and what commands have to tell."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adapters.slack.events import Place
+from adapters.slack.whispers import WHISPERED
 from bot.errors import PlatformError
 from bot.messages import Progress
 from tests.adapters.slack.bench import Bench, bench, final
@@ -54,8 +55,8 @@ async def test_who_waits_for_a_private_answer_can_stop_it(at: Bench) -> None:
 
 
 async def test_a_spent_response_address_is_no_reason_for_silence(at: Bench) -> None:
-    gone = json.dumps({"response_url": f"{at.slack.api.base_url}/response/gone"})
-    message = replace(at.command(), reply_to=gone)
+    gone = Place(response_url=f"{at.slack.api.base_url}/response/gone")
+    message = replace(at.command(), reply_to=str(gone))
     await at.reply(message).finish(final(message, ANSWER))
     (whisper,) = at.whispers()
     assert whisper.text.startswith(ANSWER)
@@ -69,7 +70,7 @@ async def test_a_restart_tells_again_only_what_was_not_told(at: Bench) -> None:
     assert len(at.whispers()) == 1
 
     other = at.command()
-    at.outbox.intend(other, 0)
+    at.outbox.intend(other, WHISPERED)
     await at.reply(other).finish(final(other, ANSWER))
     assert len(at.whispers()) == 2
 
@@ -120,11 +121,35 @@ async def test_a_command_in_a_direct_message_is_answered_like_a_question(at: Ben
     assert (answer.text, answer.ephemeral_to) == ("Ready.", None)
 
 
-async def test_a_place_that_the_bot_cannot_whisper_in_is_an_error_with_its_fix(at: Bench) -> None:
+async def test_who_cannot_be_told_where_they_asked_is_told_directly(at: Bench) -> None:
     message = replace(at.command(), reply_to="")
     at.channel.members.remove(at.slack.bot.id)
+    for _ in range(2):  # as after a restart
+        await at.reply(message).finish(final(message, ANSWER))
+    (told,) = at.slack.answers(at.slack.direct_channel(at.asker))
+    assert told.text.startswith("About your question in #general")
+    assert ANSWER in told.text
+    assert at.whispers() == []
+
+
+async def test_who_cannot_be_told_at_all_is_an_error_with_its_fix(at: Bench) -> None:
+    message = replace(at.command(), reply_to="")
+    at.channel.members.remove(at.slack.bot.id)
+    at.slack.fail("chat.postMessage", "messages_tab_disabled")
     with pytest.raises(PlatformError, match="/invite @Parley"):
         await at.reply(message).finish(final(message, ANSWER))
+
+
+async def test_after_an_answer_that_slack_refused_its_asker_is_told_why(at: Bench) -> None:
+    message = await at.ask()
+    reply = at.reply(message)
+    await reply.text(ANSWER)
+    await at.sees(message, ANSWER)
+    at.slack.without("chat.stopStream", "chat.update")
+    with pytest.raises(PlatformError, match="parley doctor"):
+        await reply.finish(final(message, ANSWER))
+    await reply.say("Slack does not take the rest of it.")
+    assert [whisper.text for whisper in at.whispers()] == ["Slack does not take the rest of it."]
 
 
 @pytest.mark.parametrize("error", ["invalid_blocks", "msg_too_long"])

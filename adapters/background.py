@@ -1,27 +1,29 @@
-"""Work beside an acknowledgement, for which Slack waits three seconds at most."""
+"""Work beside what a platform waits for: Slack and Discord wait three seconds for an acknowledgement at most."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from adapters.slack.errors import TRANSPORT_ERRORS
 from bot.errors import EXPLAINED
 
 log = logging.getLogger(__name__)
 
 ACK_SECONDS = 2.0
-"""How long Slack is kept waiting for what may take longer."""
+"""How long a platform is kept waiting for what may take longer."""
 
 
 class Background:
     """Keeps the tasks, and logs what becomes of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, platform: str, *, expected: tuple[type[Exception], ...] = ()) -> None:
+        """`expected` errors are logged as trouble of the platform, all others as faults of the program."""
+        self._platform = platform
+        self._expected: tuple[type[Exception], ...] = (*EXPLAINED, *expected)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Work that Slack need not wait for; its failure is logged and changes nothing."""
+        """Work that the platform need not wait for; its failure is logged and changes nothing."""
         self._keep(asyncio.create_task(work))
 
     async def in_time(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -50,7 +52,5 @@ class Background:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        expected = isinstance(error, (*EXPLAINED, *TRANSPORT_ERRORS))
-        log.log(
-            logging.WARNING if expected else logging.ERROR, "not done on Slack: %s", error, exc_info=error
-        )
+        level = logging.WARNING if isinstance(error, self._expected) else logging.ERROR
+        log.log(level, "not done on %s: %s", self._platform, error, exc_info=error)

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
-from adapters.slack.events import PLATFORM, Reaction
 from bot.desk import Desk
 from feedback.errors import UnknownTurnError
 from feedback.records import Score, Vote
@@ -12,10 +12,22 @@ from feedback.store import FeedbackStore
 log = logging.getLogger(__name__)
 
 
-class Votes:
-    """Brings votes to the desk. Every method raises `FeedbackError` when a vote is not kept."""
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A thumb was put on a message, or taken away."""
 
-    def __init__(self, desk: Desk, feedback: FeedbackStore) -> None:
+    conversation_id: str
+    message_id: str
+    user_id: str
+    score: Score
+    added: bool
+
+
+class Votes:
+    """Brings a platform's votes to the desk. Every method raises `FeedbackError` when a vote is not kept."""
+
+    def __init__(self, platform: str, *, desk: Desk, feedback: FeedbackStore) -> None:
+        self._platform = platform
         self._desk = desk
         self._feedback = feedback
 
@@ -27,7 +39,7 @@ class Votes:
     async def react(self, reaction: Reaction) -> None:
         """A thumb on one of our answers is a vote, and taking that thumb away withdraws it."""
         turn_id = await asyncio.to_thread(
-            self._desk.outbox.turn_of, PLATFORM, reaction.conversation_id, reaction.message_id
+            self._desk.outbox.turn_of, self._platform, reaction.conversation_id, reaction.message_id
         )
         if turn_id is None:
             return

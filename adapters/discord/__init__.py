@@ -1,0 +1,1 @@
+"""Discord: the adapter and everything that knows Discord's ways."""

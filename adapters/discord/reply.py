@@ -1,0 +1,193 @@
+"""One answer on Discord: what the desk says to a `bot.delivery.Reply` becomes messages, each of them once.
+
+While it is written, an answer is shown by edits, about one a second in a channel; its end is settled whatever was
+shown before, so that trouble in between costs the show and never the answer. Text is cleaned as a whole each time:
+what two pieces make together cannot slip through between them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from adapters.discord.contents import FITS, Content, Ending, answered, failed, said, stopped, waiting, written
+from adapters.discord.errors import UNSHOWABLE, DiscordRefusedError
+from adapters.discord.homes import Home, WhisperHome
+from adapters.discord.posts import Posts
+from adapters.discord.signs import Typing
+from adapters.pacing import Coalescer, Pace
+from adapters.render import allowed_links, clean
+from bot.errors import PlatformError
+from bot.messages import Final, IncomingMessage, Progress
+from bot.outbox import Outbox
+from feedback.records import SourceRecord
+
+log = logging.getLogger(__name__)
+
+MOVE_AHEAD = 30.0
+"""Seconds before the token of a command is not used any more in which its asker is told where to look."""
+MOVING = "This takes longer than Discord lets me answer here; the answer comes to you as a direct message."
+
+
+class DiscordReply:
+    """Satisfies `bot.delivery.Reply`."""
+
+    def __init__(
+        self,
+        message: IncomingMessage,
+        *,
+        home: Home,
+        outbox: Outbox,
+        pace: Pace,
+        typing: Typing,
+        channel_id: str,
+        can_embed: bool = True,
+        can_share: bool = False,
+        opened: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`channel_id` names the budget of edits; `opened` may open a thread on the message that ends an answer."""
+        self._message = message
+        self._home = home
+        self._pace = pace
+        self._typing = typing
+        self._channel_id = channel_id
+        self._can_embed = can_embed
+        self._can_share = can_share
+        self._opened = opened
+        self._posts = Posts(message, home, outbox)
+        self._pump = Coalescer(wait=self._room, show=self._show)
+        self._pieces: list[str] = []
+        self._progress: Progress | None = None
+        self._moving: asyncio.TimerHandle | None = None
+        self._is_moving = False
+        self._is_live: bool | None = None
+        """None: not known yet. False: shown at its end only."""
+        self._has_ended = False
+
+    async def progress(self, progress: Progress) -> None:
+        self._watch_the_token()
+        if self._pieces:
+            return
+        self._progress = progress
+        if progress.stage != "waiting":
+            self._typing.start()
+        if progress.stage == "waiting" or self._posts.known:
+            self._pump.touch()
+
+    async def text(self, content: str) -> None:
+        self._pieces.append(content)
+        self._pump.touch()
+
+    async def finish(self, final: Final) -> None:
+        if not self._pieces:
+            self._pieces = [final.answer]
+        ending = answered(final, can_share=self._can_share, can_embed=self._can_embed)
+        await self._end(ending, sources=final.sources)
+        if self._opened and final.mode != "unknown":
+            await self._opened(self._posts.known[max(self._posts.known)].ref)
+
+    async def fail(self, sentence: str) -> None:
+        await self._end(failed(sentence))
+
+    async def say(self, markdown: str) -> None:
+        self._pieces = [markdown]
+        await self._end(said)
+
+    async def stopped(self) -> None:
+        await self._end(stopped())
+
+    async def withdraw(self) -> None:
+        try:
+            await self._pump.close()
+            await self._posts.recover()
+            await self._posts.drop()
+        finally:
+            await self._quieten()
+
+    # While it is being written.
+
+    async def _room(self) -> None:
+        """Wait until more can be shown."""
+        if self._is_live is not False:
+            await self._pace.wait("editing", of=self._channel_id)
+
+    async def _show(self) -> None:
+        """Show the newest state."""
+        with self._trouble_left_to_the_end():
+            if not await self._may_show():
+                return
+            for part, content in enumerate(await asyncio.to_thread(self._contents)):
+                await self._posts.put(part, content, is_paid=True)
+            if self._pieces:
+                await self._typing.stop()
+            self._is_live = not self._is_moving
+
+    def _contents(self) -> Sequence[Content]:
+        turn_id = self._message.turn_id
+        if self._is_moving:
+            return [Content(MOVING)]
+        if contents := written(self._cleaned(), turn_id):
+            return contents
+        return [waiting(self._progress.text, turn_id)] if self._progress else []
+
+    async def _may_show(self) -> bool:
+        """What an earlier process has shown is only changed at the end."""
+        if self._is_live is None:
+            await self._posts.recover()
+            self._is_live = not self._posts.was_begun
+        return self._is_live
+
+    @contextmanager
+    def _trouble_left_to_the_end(self) -> Iterator[None]:
+        try:
+            yield
+        except PlatformError as error:
+            log.warning("turn %s is shown at its end only: %s", self._message.turn_id, error)
+            self._is_live = False
+
+    def _watch_the_token(self) -> None:
+        """Tell the asker of a command where the answer will be, as long as that can be told."""
+        if self._moving is None and isinstance(self._home, WhisperHome):
+            delay = max(0.0, self._home.seconds_left - MOVE_AHEAD)
+            self._moving = asyncio.get_running_loop().call_later(delay, self._move)
+
+    def _move(self) -> None:
+        self._is_moving = True
+        self._pump.touch()
+
+    # Its end.
+
+    async def _end(self, ending: Ending, *, sources: Sequence[SourceRecord] = ()) -> None:
+        """Settle the answer; one that has been settled stays as it is."""
+        if self._has_ended:
+            return
+        try:
+            await self._pump.close()
+            await self._posts.recover()
+            await self._settle(ending, await asyncio.to_thread(self._cleaned, sources))
+            self._has_ended = True
+        finally:
+            await self._quieten()
+
+    async def _quieten(self) -> None:
+        if self._moving:
+            self._moving.cancel()
+        await self._typing.stop()
+
+    async def _settle(self, ending: Ending, markdown: str) -> None:
+        for fit in FITS:
+            try:
+                contents = await asyncio.to_thread(ending, markdown, fit)
+                for part, content in enumerate(contents):
+                    await self._posts.put(part, content)
+                await self._posts.drop(start=len(contents))
+            except DiscordRefusedError as error:
+                if error.code not in UNSHOWABLE or fit == FITS[-1]:
+                    raise
+                log.warning("turn %s does not fit as %s: %s", self._message.turn_id, fit, error)
+            else:
+                return
+
+    def _cleaned(self, sources: Sequence[SourceRecord] = ()) -> str:
+        links = allowed_links(self._message.text, sources)
+        return clean("".join(self._pieces), allowed_links=links).strip()
