@@ -132,8 +132,8 @@ class Assistant:
             if draft.mode != "written":
                 draft.mode = "quotes"
                 yield _quoted(draft, found.quotes)
-            elif not grounding.is_sound and not found.is_outline:
-                yield _quoted(draft, found.quotes, lead=BESIDE)
+            elif not found.is_outline and (beside := grounding.left_out(found.quotes)):
+                yield _quoted(draft, beside, lead=BESIDE)
 
         draft.outcome = "answered"
         await self._save(draft)

@@ -38,6 +38,7 @@ _MONTHS = (
     "apr jun jul aug sep sept oct nov dec"
 ).split()
 _DAYS = ("monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun").split()
+WEEKDAYS = frozenset(_DAYS)
 # Lower-case "may", "march", "sun" and "sat" are ordinary words.
 CALENDAR = frozenset(_MONTHS + _DAYS) - {"may", "march", "mar", "jan", "dec", "sun", "sat", "wed", "mon"}
 

@@ -23,9 +23,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from bot.evidence import Evidence
+from bot.evidence import Evidence, Statement
 from bot.facts import STARTERS, citations, facts, fold, numbers, strip_citations, words
 from bot.llm.protocol import Delta
+from bot.quotes import Quote
 from knowledge.lexical import QUESTION_WORDS
 from knowledge.passages import split_sentences
 
@@ -37,6 +38,9 @@ NUMBER_MARGIN = 0.2
 """… which is also at most this far behind the best statement."""
 OFF_QUESTION = 4.0
 """A sentence rests on a statement whose rank score is at most this far below the best."""
+RIVAL = 2.5
+"""A statement whose rank score is at most this far below the best may well be the answer instead: of the second
+and third statements one in six is it within this distance, one in a hundred beyond."""
 FEWEST_WORDS = 3
 """Of a sentence that holds no figure, address or code."""
 SHARED_WORDS = 0.6
@@ -82,15 +86,28 @@ class Grounding:
         self._scores = scores
         self._released: set[str] = set()
         self._rests_on: set[int] = set()
+        self._said: set[str] = set()
         self._faults = 0
 
-    @property
-    def is_sound(self) -> bool:
-        """Whether the model was right throughout and used the statement that answers best.
+    def left_out(self, quotes: Sequence[Quote]) -> list[Quote]:
+        """Those of the quotes, best first, that should stand beside what was released.
 
-        When not, what was released is still true to the documents, but the best statements should stand beside it.
+        All of them when a sentence was dropped or the best one was not used: what was released is then true to the
+        documents, but may miss the point. Otherwise those that may as well be the answer and were not told.
         """
-        return not self._faults and int(self._scores.argmax()) in self._rests_on
+        told = [self._is_told(quote.statement) for quote in quotes]
+        if self._faults or not any(told[:1]):
+            return list(quotes)
+        rivals = [quote.score >= quotes[0].score - RIVAL for quote in quotes]
+        return [quote for quote, was, rival in zip(quotes, told, rivals, strict=True) if rival and not was]
+
+    def _is_told(self, statement: Statement) -> bool:
+        """Whether a released sentence rests on it and its figures were said; of a row one is enough."""
+        if not any(self._evidence.statements[index] == statement for index in self._rests_on):
+            return False
+        text = statement.unit.text
+        own = (numbers(text) | facts(text).technical) - self._question_numbers
+        return not own or (bool(own & self._said) if statement.unit.kind == "row" else own <= self._said)
 
     def check(self, sentence: str) -> Checked:
         """Release or drop one sentence. Embeds it: blocking work, for a thread."""
@@ -121,6 +138,7 @@ class Grounding:
             return Checked("", (), reason)
         self._released.add(fold(bare))
         self._rests_on.update(supporting)
+        self._said |= numbers(bare) | facts(bare).technical
         return Checked(_with_citations(_LABEL.sub("", strip_citations(sentence)), passages), passages)
 
     def _form_fault(self, bare: str) -> str:

@@ -35,8 +35,6 @@ class StatementFeatures:
     """Share of the question's weight in the statement's own words."""
     coverage_in_context: float
     """The same with its headings."""
-    passage: float
-    """Score of its passage in the search, relative to the best passage."""
     answer_type: float
     """Whether it holds what the question asks for (a number, a date, a name, …)."""
     neighbour: float
@@ -52,36 +50,33 @@ class StatementFeatures:
 
 
 WEIGHTS = StatementFeatures(
-    similarity=5.65,
-    coverage=3.37,
-    coverage_in_context=2.66,
-    passage=3.82,
-    answer_type=3.33,
-    neighbour=1.59,
-    outdated=-1.6,
-    short=-1.68,
-    passage_similarity=2.38,
-    passage_coverage=3.71,
+    similarity=6.8,
+    coverage=3.18,
+    coverage_in_context=1.69,
+    answer_type=3.32,
+    neighbour=0.94,
+    outdated=-2.9,
+    short=-1.07,
+    passage_similarity=2.18,
+    passage_coverage=2.02,
 )
 
 Matrix = npt.NDArray[np.float64]
 
 
 def feature_matrix(evidence: Evidence) -> Matrix:
-    """Features of each statement, shape (m, 10), columns in the order of `StatementFeatures`."""
+    """Features of each statement, shape (m, 9), columns in the order of `StatementFeatures`."""
     if not evidence.statements:
         return np.zeros((0, len(fields(StatementFeatures))))
     holds_answer = matcher(evidence.asked)
     wants_old = bool(_ASKS_FOR_OLD.search(evidence.question))
     outdated = [not wants_old and _is_outdated(hit.chunk.context, hit.chunk.uri) for hit in evidence.hits]
-    top = max(evidence.hits[0].score, 1e-9)
     passage_coverages = [evidence.terms.coverage(stems) for stems in evidence.passage_stems]
     texts = [statement.unit.contextual_text for statement in evidence.statements]
     rows = zip(
         evidence.similarities,
         evidence.bare_coverages,
         evidence.coverages,
-        (evidence.hits[s.n - 1].score / top for s in evidence.statements),
         map(holds_answer, texts),
         _neighbours(evidence),
         (outdated[s.n - 1] for s in evidence.statements),

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
+from knowledge.layout import PrintedLine, printed_headings, with_headings, with_tables
+
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 _BOILERPLATE = (
     "script, style, nav, footer, aside, noscript, template, iframe, form, [role=navigation], [hidden]"
@@ -21,6 +23,7 @@ _BOILERPLATE = (
 _EMBEDDED_IMAGE = re.compile(r"!\[[^\]]*\]\(data:[^)]*\)")
 _SLIDE = re.compile(r"^<!-- Slide number: (\d+) -->$", re.MULTILINE)
 _MAX_NOTEBOOK_OUTPUT = 4_000
+_BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)
 
 
 class ConversionError(Exception):
@@ -87,7 +90,34 @@ def _pdf(data: bytes) -> Converted:
         raise ConversionError(
             "the PDF holds no text, only pictures; run text recognition (OCR) on it or exclude it"
         )
-    return Converted(text, _pdf_string(title))
+    return Converted(_with_structure(text, data), _pdf_string(title))
+
+
+def _with_structure(text: str, data: bytes) -> str:
+    """Headings by their print, and tables below a bold header."""
+    from pdfminer.high_level import extract_pages
+    from pdfminer.layout import LTChar, LTTextContainer, LTTextLine
+
+    lines = []
+    for number, page in enumerate(extract_pages(io.BytesIO(data)), start=1):
+        for block in page:
+            if not isinstance(block, LTTextContainer):
+                continue
+            printed = [line for line in block if isinstance(line, LTTextLine) and line.get_text().strip()]
+            for line in printed:
+                letters = [letter for letter in line if isinstance(letter, LTChar)]
+                bold = sum(bool(_BOLD.search(letter.fontname)) for letter in letters)
+                lines.append(
+                    PrintedLine(
+                        text=line.get_text().strip(),
+                        size=round(max((letter.size for letter in letters), default=0.0), 1),
+                        bold=2 * bold > len(letters),
+                        page=number,
+                        alone=len(printed) == 1,
+                    )
+                )
+    headers = {" ".join(line.text.split()) for line in lines if line.bold}
+    return with_headings(with_tables(text, headers), printed_headings(lines))
 
 
 def _pdf_string(value: object) -> str:

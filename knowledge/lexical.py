@@ -6,7 +6,8 @@ is never parsed as query syntax: it is analysed like the text, and its terms are
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,8 +52,8 @@ class _Built:
     revision: int
     index: Any
     searcher: Any
-    words: frozenset[str]
-    """Every word of five letters or more, as written but in lower case."""
+    words: Mapping[str, int]
+    """Every word of five letters or more, as written but in lower case, and how often it comes."""
 
 
 class Lexical:
@@ -85,7 +86,7 @@ class Lexical:
             index.register_tokenizer(_ANALYSER, self._analyser)
             # One thread gives one segment: the same chunks give the same ranking.
             writer = index.writer(heap_size=64_000_000, num_threads=1)
-            seen: set[str] = set()
+            seen: Counter[str] = Counter()
             for chunk in chunks:
                 seen.update(_LONG_WORD.findall(chunk.contextual_text.casefold()))
                 writer.add_document(
@@ -101,7 +102,7 @@ class Lexical:
             writer.commit()
             writer.wait_merging_threads()
             index.reload()
-            self._built = _Built(revision, index, index.searcher(), frozenset(seen))
+            self._built = _Built(revision, index, index.searcher(), seen)
 
     def search(self, query: str, *, sources: AbstractSet[str], k: int) -> list[tuple[str, float]]:
         """The `k` best chunk ids of these sources with their BM25 score, best first."""

@@ -25,10 +25,11 @@ from knowledge.conversion import (
 )
 from knowledge.documents import Document
 from knowledge.errors import LoadError
+from knowledge.layout import plain_headings
 from knowledge.markdown import first_heading
 from knowledge.sources.protocol import SourceFile
 
-LOADER_VERSION = 1
+LOADER_VERSION = 2
 """Part of the index's generation: raise it when the same bytes give another text."""
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -88,6 +89,8 @@ class Loader:
                 metadata, text = split_front_matter(text)
             elif suffix == ".csv":
                 text = _csv_table(file, text)
+            elif suffix == ".txt":
+                text = plain_headings(text)
             converted = Converted(text)
         text = _storable(converted.text).replace("\r\n", "\n").replace("\r", "\n")
         if not text.strip():

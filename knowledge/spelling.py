@@ -5,7 +5,7 @@ would find the wrong documents; a word that stays as it is only finds nothing.
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 5
@@ -13,10 +13,11 @@ _LONG = 8
 """From this many letters two slips are allowed, below it one."""
 
 
-def correct(text: str, *, known: Collection[str], is_known: Callable[[str], bool]) -> str:
+def correct(text: str, *, known: Mapping[str, int], is_known: Callable[[str], bool]) -> str:
     """The text with its unknown words corrected.
 
-    `known` are the words of the documents in lower case; `is_known` also knows their other forms.
+    `known` are the words of the documents in lower case with how often they come, which decides between words that
+    are equally near; `is_known` also knows their other forms.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -28,11 +29,11 @@ def correct(text: str, *, known: Collection[str], is_known: Callable[[str], bool
     return _WORD.sub(replacement, text)
 
 
-def _nearest(word: str, known: Collection[str]) -> str | None:
+def _nearest(word: str, known: Mapping[str, int]) -> str | None:
     from rapidfuzz.distance import DamerauLevenshtein
     from rapidfuzz.process import extract
 
     slips = 2 if len(word) >= _LONG else 1
     candidates = [other for other in known if other[:1] == word[:1] and abs(len(other) - len(word)) <= slips]
-    found = extract(word, candidates, scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=1)
-    return found[0][0] if found else None
+    found = extract(word, candidates, scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=None)
+    return min(found, key=lambda one: (one[1], -known[one[0]], one[0]))[0] if found else None

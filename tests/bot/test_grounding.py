@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from bot.evidence import Evidence
 from bot.facts import numbers
 from bot.grounding import Checked, Grounding, is_decline, sentences
 from bot.llm.protocol import Delta
+from bot.quotes import best_quotes
 from bot.ranking import feature_matrix, scores
 from tests.bot.conftest import LEAVE, TRAVEL, VPN, FakeSearch, chunk
 
@@ -75,6 +77,42 @@ def test_a_sentence_is_said_once(search: FakeSearch) -> None:
     checker = grounding("When are receipts due?", search)
     assert checker.check("Receipts must be handed in within 30 days.").text
     assert checker.check("Receipts must be handed in within 30 days.").dropped
+
+
+DUE = "Receipts must be handed in within 30 days."
+ALCOHOL = "Alcohol is not reimbursed."
+
+
+def left_out(search: FakeSearch, said: list[str], *, behind: float) -> list[str]:
+    """The quotes beside those sentences, when the deadline ranks first and alcohol that far behind it."""
+    hits = search.search("When are receipts due?", sources=EVERYTHING, top_k=3)
+    evidence = Evidence(
+        "When are receipts due?", hits, embedder=search.embedder, vocabulary=search.vocabulary
+    )
+    rank = {DUE: 9.0, ALCOHOL: 9.0 - behind}
+    ranked = np.array([rank.get(s.unit.text, 0.0) for s in evidence.statements])
+    checker = Grounding(evidence, ranked)
+    for sentence in said:
+        checker.check(sentence)
+    return [quote.statement.unit.text for quote in checker.left_out(best_quotes(evidence, ranked))]
+
+
+def test_nothing_stands_beside_an_answer_that_tells_the_best_statement(search: FakeSearch) -> None:
+    assert left_out(search, [DUE], behind=3.5) == []
+
+
+def test_a_statement_that_may_as_well_be_the_answer_stands_beside_it(search: FakeSearch) -> None:
+    assert left_out(search, [DUE], behind=1.0) == [ALCOHOL]
+    assert left_out(search, [DUE, ALCOHOL], behind=1.0) == []
+
+
+@pytest.mark.parametrize(
+    "said", [[ALCOHOL], [DUE, "Receipts must be handed in within 45 days."], ["Receipts must be handed in."]]
+)
+def test_all_quotes_stand_beside_an_answer_that_may_miss_the_point(
+    said: list[str], search: FakeSearch
+) -> None:
+    assert left_out(search, said, behind=1.0) == [DUE, ALCOHOL]
 
 
 def test_white_space_after_a_sentence_is_kept(search: FakeSearch) -> None:

@@ -55,5 +55,5 @@ def test_quotes_are_block_quotes_with_the_number_of_their_passage(search: FakeSe
 def test_no_evidence_has_no_features() -> None:
     search = FakeSearch([])
     evidence = Evidence("anything", [], embedder=search.embedder, vocabulary=search.vocabulary)
-    assert feature_matrix(evidence).shape == (0, 10)
+    assert feature_matrix(evidence).shape == (0, 9)
     assert np.array_equal(scores(feature_matrix(evidence)), np.zeros(0))

@@ -38,7 +38,7 @@ def test_an_estimate_is_a_probability_and_rises_with_the_best_score(values: list
         ("What is the hotel limit in Vienna?", set()),
         ("What is the hotel limit in Prague?", {"prague"}),
         ("Receipts are due when? And in Prague or Vienna?", {"prague"}),
-        ("what may a room in Munich cost on Friday", {"friday"}),
+        ("what may a room in Munich cost on Friday", set()),
     ],
 )
 def test_names_that_no_passage_mentions(question: str, missing: set[str], search: FakeSearch) -> None:

@@ -130,6 +130,20 @@ def test_notebooks(loader: Loader, tmp_path: Path) -> None:
     assert document.text == "# Study\nText\n\n```python\nprint(1)\n```\n\n```text\n1\n```"
 
 
+def test_a_plain_text_gets_its_headings_and_title(loader: Loader, tmp_path: Path) -> None:
+    document = load(loader, tmp_path, "a.txt", b"HOUSE RULES\n\nDogs\nAre welcome on Tuesdays.\n")
+    assert document.title == "HOUSE RULES"
+    assert document.text == "# HOUSE RULES\n\n## Dogs\nAre welcome on Tuesdays.\n"
+
+
+def test_a_pdf_gets_its_headings_and_tables(loader: Loader, tmp_path: Path) -> None:
+    example = Path("examples/handbook/office/emergency-and-first-aid.pdf").read_bytes()
+    lines = load(loader, tmp_path, "a.pdf", example).text.splitlines()
+    assert lines[0] == "# Emergency and first aid"
+    assert "## Fire alarm" in lines
+    assert "| Munich | gravel yard behind the tram depot | Gustav Nightingale |" in lines
+
+
 def test_pdf_pages_are_told_apart(loader: Loader, tmp_path: Path) -> None:
     document = load(loader, tmp_path, "a.pdf", pdf("First page", "Second page", title="Travel"))
     assert document.title == "Travel"
