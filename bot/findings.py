@@ -1,5 +1,6 @@
 """What the documents have on a question: search, statements, their order, and how likely they answer."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +46,14 @@ class Found:
             return False
         quoted = {quote.statement.n for quote in self.quotes}
         return self.relevance < relevance.ANSWER or bool(relevance.unmentioned(self.evidence, quoted))
+
+    @property
+    def nearest(self) -> list[quotes.Quote]:
+        """What is shown when it is doubtful whether any of it answers: as many statements as may be shown at all.
+
+        Their scores say little then, so none is left out for being lower.
+        """
+        return quotes.best_quotes(self.evidence, self.scores, margin=math.inf)
 
     @property
     def passages(self) -> list[Passage]:
