@@ -27,7 +27,7 @@ from rich.console import Console
 
 from bot.config import load_settings
 from bot.evidence import Evidence
-from bot.followup import search_query
+from bot.followup import leans_on, search_query
 from bot.library import Library, open_library
 from bot.ranking import StatementFeatures, feature_matrix
 from feedback.evaluate import contains, load_questions
@@ -106,11 +106,9 @@ def handbook_cases(library: Library) -> Iterator[Case]:
     analyse = library.vocabulary.analyse
     for question in load_questions(HANDBOOK / "eval.jsonl"):
         if not question.holdout:
-            query = search_query(
-                library.vocabulary.corrected(question.question),
-                earlier=question.history,
-                analyse=lambda text: analyse(content(text)),
-            )
+            asked = library.vocabulary.corrected(question.question)
+            previous = leans_on(asked, earlier=question.history, analyse=lambda text: analyse(content(text)))
+            query = search_query(asked, previous)
             yield from both_ways(
                 "handbook", library, query, question.question, question.fact, question.documents
             )

@@ -122,7 +122,7 @@ class Assistant:
         if found.relevance < relevance.SHOW:
             yield draft.text(_unknown(evidence.hits))
         elif found.is_doubtful:
-            yield _quoted(draft, found.nearest, lead=UNSURE)
+            yield _quoted(draft, found.quotes, lead=UNSURE)
         else:
             yield Progress("reading", f"Reading {_count(len(found.passages))}")
             grounding = Grounding(evidence, found.scores)

@@ -1,6 +1,5 @@
 """What the documents have on a question: search, statements, their order, and how likely they answer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from bot import quotes, ranking, relevance
 from bot.attachments import Attached, Cutter
 from bot.evidence import Evidence, Vocabulary
-from bot.followup import earlier_texts, search_query
+from bot.followup import earlier_texts, leans_on, search_query
 from bot.messages import Said
 from bot.prompt import Passage
 from knowledge.documents import Hit
@@ -48,14 +47,6 @@ class Found:
         return self.relevance < relevance.ANSWER or bool(relevance.unmentioned(self.evidence, quoted))
 
     @property
-    def nearest(self) -> list[quotes.Quote]:
-        """What is shown when it is doubtful whether any of it answers: as many statements as may be shown at all.
-
-        Their scores say little then, so none is left out for being lower.
-        """
-        return quotes.best_quotes(self.evidence, self.scores, margin=math.inf)
-
-    @property
     def passages(self) -> list[Passage]:
         """The passages of the best statements, best first, under the numbers they are cited by; all of an outline."""
         if self.is_outline:
@@ -83,14 +74,14 @@ def find(
         return _outline(search, question, files, top_k=top_k)
     vocabulary = search.vocabulary
     own = question if files else vocabulary.corrected(question)  # a word of a file may be in no document
-    query = search_query(
+    previous = leans_on(
         own,
         earlier=earlier_texts(context, questions=earlier),
         analyse=lambda text: vocabulary.analyse(content(text)),
     )
+    query = search_query(own, previous)
     # "Can somebody answer this?" does not ask for a permission: what people said says what is asked for.
-    leans_on_talk = query != own and not query.startswith(tuple(earlier))
-    asked = query if leans_on_talk else question
+    asked = question if previous is None or previous in earlier else query
     in_thread = query
     if files:
         query = files.without_mention(query)

@@ -21,6 +21,11 @@ _REFERENCES = re.compile(
     r"er|sie|es|das|dort|dafür)\b",
     re.IGNORECASE,
 )
+_PLACED_NAME = re.compile(
+    r"\b(?:in|at|for|from|to|with|on|about|of|bei|für|mit|nach|aus|von|im|am|zum|zur)\s+"
+    r"(?:(?:the|our|my|der|die|das|den|dem|unser\w*)\s+)?([A-ZÄÖÜ][\w'&-]*(?:\s+[A-ZÄÖÜ][\w'&-]*)*)"
+)
+"""A name after a preposition; a German noun elsewhere in the sentence is none."""
 _GREETING = re.compile(r"^\s*(?:hi|hello|hey|dear|hallo)\b(?:\s+\w+)?\s*[,!.:]\s*", re.IGNORECASE)
 _MENTION = re.compile(r"<@[^>\s]*>[,:]?|(?<!\w)@\w[\w.'-]*((?:\s+[A-Z][\w'-]*)*)[,:]?")
 """A name may have several words; the group has those that look like it."""
@@ -43,18 +48,35 @@ def depends_on_thread(question: str, *, content_words: Sequence[str]) -> bool:
     return bool(_REFERENCES.search(question)) and len(content_words) <= 2 * _SHORT
 
 
-def search_query(question: str, *, earlier: Sequence[str], analyse: Callable[[str], list[str]]) -> str:
-    """What to search for: the question, with the earlier one in front when it leans on it.
+def leans_on(question: str, *, earlier: Sequence[str], analyse: Callable[[str], list[str]]) -> str | None:
+    """The one of the `earlier` questions, oldest first, without which this one says too little; None when it does not.
 
-    `earlier` are the thread's questions, oldest first. A chain of follow-ups goes back to the question that
-    stands alone: "how much leave do I get?" … "and part-timers?" … "and interns?".
+    A chain of follow-ups goes back to the question that stands alone: "how much leave do I get?" … "and
+    part-timers?" … "and interns?".
     """
     if not earlier or not depends_on_thread(question, content_words=analyse(question)):
-        return question
+        return None
     for previous in reversed(earlier):
         if not depends_on_thread(previous, content_words=analyse(previous)):
-            return f"{previous} {question}"
-    return f"{earlier[-1]} {question}"
+            return previous
+    return earlier[-1]
+
+
+def search_query(question: str, previous: str | None) -> str:
+    """What to search for: the question, with the `previous` one that it leans on in front.
+
+    A question that names something else asks the same of that: after "which hotel do we use in Vienna?", "and in
+    Prague?" does not ask about Vienna.
+    """
+    return question if previous is None else f"{_about(question, previous)} {question}"
+
+
+def _about(question: str, previous: str) -> str:
+    """The `previous` question about what this one names, where each names one thing."""
+    new, old = set(_PLACED_NAME.findall(question)), set(_PLACED_NAME.findall(previous))
+    if len(new) != 1 or len(old) != 1 or new == old:
+        return previous
+    return previous.replace(old.pop(), new.pop())
 
 
 def talk(context: Sequence[Said], *, questions: Sequence[str]) -> list[Said]:

@@ -57,13 +57,22 @@ def adapter_class(name: str) -> AdapterClass:
             f"There is no chat platform named {name!r}; installed are: {', '.join(sorted(found.names)) or 'none'}. "
             "Reinstall parley-bot, or install the package that brings it."
         )
-    return cast("AdapterClass", found[name].load())
+    return _loaded(found[name])
+
+
+def _loaded(entry: EntryPoint) -> AdapterClass:
+    try:
+        return cast("AdapterClass", entry.load())
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"The chat platform {entry.name!r} cannot be loaded ({error}); install the package that brings it anew."
+        ) from error
 
 
 def adapters(app: "App") -> Iterator[RunningAdapter]:
     """Every installed chat platform that `parley serve` can run."""
     for entry in entry_points(group=GROUP):
-        adapter: RunningAdapter = entry.load()(app)
+        adapter: RunningAdapter = _loaded(entry)(app)
         if not adapter.interactive:
             yield adapter
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bot.followup import earlier_texts, own_words, search_query, talk
+from bot.followup import earlier_texts, leans_on, own_words, search_query, talk
 from bot.messages import Said
 from knowledge.lexical import QUESTION_WORDS
 
@@ -9,33 +9,36 @@ def content_words(text: str) -> list[str]:
     return [word for word in text.lower().strip("?").split() if word not in QUESTION_WORDS]
 
 
+def searched(question: str, earlier: list[str]) -> str:
+    """What is searched for a question in that thread."""
+    return search_query(question, leans_on(question, earlier=earlier, analyse=content_words))
+
+
 @pytest.mark.parametrize(
     "question", ["and for part-timers?", "what about interns?", "how long does it take?", "why?"]
 )
 def test_a_question_that_leans_on_the_thread_is_searched_with_it(question: str) -> None:
     earlier = ["How much holiday do employees get each year?"]
-    assert search_query(question, earlier=earlier, analyse=content_words) == f"{earlier[0]} {question}"
+    assert searched(question, earlier) == f"{earlier[0]} {question}"
 
 
 def test_a_chain_of_follow_ups_goes_back_to_the_question_that_stands_alone() -> None:
     earlier = ["How much holiday do full-time employees get?", "and part-timers?"]
-    assert (
-        search_query("and interns?", earlier=earlier, analyse=content_words) == f"{earlier[0]} and interns?"
-    )
+    assert searched("and interns?", earlier) == f"{earlier[0]} and interns?"
 
 
 def test_a_question_that_stands_alone_is_left_alone() -> None:
     question = "Which hotel limit applies to Munich trips in summer?"
-    assert search_query(question, earlier=["How much holiday do I get?"], analyse=content_words) == question
+    assert searched(question, ["How much holiday do I get?"]) == question
 
 
 def test_the_first_question_of_a_thread_is_left_alone() -> None:
-    assert search_query("and now?", earlier=[], analyse=content_words) == "and now?"
+    assert searched("and now?", []) == "and now?"
 
 
 def query(text: str, said: list[str], *, questions: tuple[str, ...] = ()) -> str:
     earlier = earlier_texts([Said("Ann", one) for one in said], questions=questions)
-    return search_query(text, earlier=earlier, analyse=content_words)
+    return searched(text, earlier)
 
 
 def test_a_call_for_help_is_searched_with_the_last_question_that_people_asked_each_other() -> None:
@@ -95,3 +98,36 @@ def test_talk_is_bounded_and_without_the_questions_that_are_history() -> None:
 )
 def test_own_words_are_without_the_person_they_were_said_to(said: str, own: str) -> None:
     assert own_words(said) == own
+
+
+@pytest.mark.parametrize(
+    ("previous", "question", "query"),
+    [
+        (
+            "Can I bring my dog to the Munich office?",
+            "is it the same in Lisbon?",
+            "Can I bring my dog to the Lisbon office? is it the same in Lisbon?",
+        ),
+        ("How fast must we reply to S1?", "and to S2?", "How fast must we reply to S2? and to S2?"),
+        (
+            "Wie viel Budget habe ich für Reisen?",
+            "und für Hardware?",
+            "Wie viel Budget habe ich für Hardware? und für Hardware?",
+        ),
+        (
+            "Wie hoch ist das Budget?",
+            "und für Praktikanten?",
+            "Wie hoch ist das Budget? und für Praktikanten?",
+        ),
+        (
+            "How far is Graz from Linz?",
+            "and with the train?",
+            "How far is Graz from Linz? and with the train?",
+        ),
+        ("Who goes from Graz to Linz?", "and to Wels?", "Who goes from Graz to Linz? and to Wels?"),
+    ],
+)
+def test_a_follow_up_that_names_something_else_asks_the_same_of_that(
+    previous: str, question: str, query: str
+) -> None:
+    assert searched(question, [previous]) == query

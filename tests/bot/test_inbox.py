@@ -140,6 +140,18 @@ def test_a_restart_finds_what_has_no_outcome(inbox: Inbox, engine: sa.Engine) ->
     assert Inbox(engine).unfinished("test") == [Entry(said("E3"), 0), Entry(said("E2"), 1)]
 
 
+def test_the_latest_messages_come_first(engine: sa.Engine) -> None:
+    clock = Clock()
+    inbox = Inbox(engine, now=clock)
+    for event in ("E1", "E2", "E3"):
+        inbox.accept(said(event))
+        inbox.finish(said(event).turn_id, "answered")
+    since = clock() - timedelta(days=1)
+    assert [message.event_id for message in inbox.latest("test", since, limit=2)] == ["E3", "E2"]
+    assert inbox.latest("test", clock() + timedelta(days=1), limit=2) == []
+    assert inbox.latest("another", since, limit=2) == []
+
+
 def test_attempts_are_counted_before_the_work_and_given_back_at_a_stop(inbox: Inbox) -> None:
     inbox.accept(said())
     assert [inbox.begin(said().turn_id) for _ in range(2)] == [1, 2]
