@@ -6,7 +6,7 @@ else that does no harm twice is repeated here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from adapters.discord.errors import DiscordBusyError, DiscordLostError, translating
@@ -32,8 +32,8 @@ BUDGETS = {
 class DiscordPace(Pace):
     """The budgets of a bot. One for all replies."""
 
-    def __init__(self) -> None:
-        super().__init__(BUDGETS)
+    def __init__(self, budgets: Mapping[str, Budget] = BUDGETS) -> None:
+        super().__init__(budgets)
 
 
 async def call(

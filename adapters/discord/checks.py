@@ -7,7 +7,7 @@ import discord
 
 from adapters.discord.errors import TRANSPORT_ERRORS, translated
 from adapters.discord.gateway import LONGEST_WAIT, Application, introduce
-from adapters.discord.invite import permissions
+from adapters.discord.invite import needed
 from bot.config import DiscordSettings
 from bot.errors import PlatformError, SettingsError
 from bot.plugins import Finding
@@ -89,18 +89,17 @@ def _patience() -> aiohttp.ClientWSTimeout:
 
 async def _servers(client: discord.Client, settings: DiscordSettings) -> list[Finding]:
     """What the bot's roles lack in each server; channels may take away more."""
-    wanted = permissions(settings)
     findings: list[Finding] = []
-    for guild in await client.http.get_guilds(MOST_SERVERS):
-        given = discord.Permissions(int(guild["permissions"]))
-        missing = (
-            [] if given.administrator else [name for name, on in wanted if on and not getattr(given, name)]
-        )
+    async for found in client.fetch_guilds(limit=MOST_SERVERS, with_counts=False):
+        guild = await client.fetch_guild(found.id, with_counts=False)
+        me = await guild.fetch_member(client.user.id if client.user else 0)
+        given = me.guild_permissions
+        missing = [name for name in needed(settings) if not (given.administrator or getattr(given, name))]
         detail = "all permissions"
         if missing:
             names = ", ".join(name.replace("_", " ").title() for name in missing)
             detail = f"{names} missing; open the address of `parley discord invite` once more."
-        findings.append(Finding(f"discord {guild['name']}"[:40], ok=not missing, detail=detail))
+        findings.append(Finding(f"discord {guild.name}"[:40], ok=not missing, detail=detail))
     if not findings:
         detail = "it is in no server yet; open the address of `parley discord invite`."
         findings.append(Finding("discord servers", ok=False, detail=detail))

@@ -4,6 +4,7 @@ What stands below `/parley` is made from `bot.commands`, so that there is one de
 something of it has changed: it allows few changes a day.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -78,16 +79,16 @@ def menu_name(assistant: str) -> str:
 async def sync(tree: app_commands.CommandTree[Any], *, memory: Path) -> bool:
     """Tell Discord of the commands unless it knows them, as the file `memory` says; whether it was told.
 
-    Raises `PlatformError`. Reading and writing the file blocks, for its few bytes.
+    Raises `PlatformError`.
     """
     payload = [command.to_dict(tree) for command in tree.get_commands()]
     told = json.dumps(payload, sort_keys=True, default=str)
     digest = hashlib.sha256(f"{tree.client.application_id} {told}".encode()).hexdigest()
-    if _remembered(memory) == digest:
+    if await asyncio.to_thread(_remembered, memory) == digest:
         return False
     with translating("telling it the commands"):
         await tree.sync()
-    _remember(memory, digest)
+    await asyncio.to_thread(_remember, memory, digest)
     log.info("told Discord the %d commands", len(payload))
     return True
 

@@ -76,6 +76,8 @@ class Heard:
     message: IncomingMessage
     replied_to: str = ""
     in_thread: bool = False
+    is_to_me: bool = False
+    """Whether it replies to a message of the bot's."""
     is_pinged: bool = False
     """Whether Discord notifies the bot of it."""
 
@@ -113,8 +115,14 @@ def message(
         attachments=_attachments(found),
         reply_to=str(Way(place.channel_id, str(found.id), replied_to)),
     )
-    is_pinged = any(user.id == me for user in found.mentions)
-    return Heard(said, replied_to, in_thread=place.is_thread, is_pinged=is_pinged)
+    original = found.reference.resolved if found.reference else None
+    return Heard(
+        said,
+        replied_to,
+        in_thread=place.is_thread,
+        is_to_me=isinstance(original, discord.Message) and original.author.id == me,
+        is_pinged=any(user.id == me for user in found.mentions),
+    )
 
 
 def command(

@@ -25,13 +25,15 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 60.0
 """Seconds for which discord.py waits by itself when Discord asks it to; beyond that, the answer is tried later."""
-MAX_BACKOFF = 60.0
+FIRST_BACKOFF, MAX_BACKOFF = 1.0, 60.0
 SETTLE = 2.0
 INTENTS = ("guilds", "guild_messages", "dm_messages", "guild_reactions", "dm_reactions")
 WRONG_LOGIN = (
     "Discord does not take the bot's token; set PARLEY_DISCORD_TOKEN to the one on the page of the application, "
     "under Bot."
 )
+
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it does not talk aloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ async def use_api(api_url: str) -> None:
 
 async def patiently(token: str, *, api_url: str) -> Application:
     """As `introduce`, again and again while Discord cannot be reached."""
-    delay = 1.0
+    delay = FIRST_BACKOFF
     while True:
         try:
             return await introduce(token, api_url=api_url)

@@ -27,6 +27,8 @@ LOOKED_THROUGH = 200
 
 Note = Callable[[str], Awaitable[None]]
 """Writes down the id of a message that was just posted."""
+IsFree = Callable[[str], Awaitable[bool]]
+"""Whether a message belongs to no other answer, nor is known to be another part of this one."""
 
 
 class Home(Protocol):
@@ -38,7 +40,7 @@ class Home(Protocol):
 
     async def delete(self, ref: str) -> None: ...
 
-    async def find(self, content: Content | None, *, part: int, taken: set[str]) -> str | None:
+    async def find(self, content: Content | None, *, part: int, is_free: IsFree) -> str | None:
         """The id of a part that may have been posted; `content` is what it would show, as far as that is known."""
 
 
@@ -98,9 +100,9 @@ class ChannelHome:
         message = self.channel.get_partial_message(int(ref))
         await call(self._pace, "deleting", message.delete, of=self._channel_id)
 
-    async def find(self, content: Content | None, *, part: int, taken: set[str]) -> str | None:
+    async def find(self, content: Content | None, *, part: int, is_free: IsFree) -> str | None:
         for found in await call(self._pace, "reading", self._mine, of=self._channel_id):
-            if str(found.id) not in taken and self._is_it(found, content, part=part):
+            if self._is_it(found, content, part=part) and await is_free(str(found.id)):
                 return str(found.id)
         return None
 
@@ -116,7 +118,8 @@ class ChannelHome:
             return self._turn_id in turns
         if found.reference is not None:
             return part == 0 and str(found.reference.message_id) == self._question_id
-        return content is not None and bool(content.text) and found.content == content.text
+        said = content.text.strip() if content else ""  # as Discord does
+        return bool(said) and found.content.strip() == said
 
 
 class WhisperHome:
@@ -156,10 +159,10 @@ class WhisperHome:
         if not await self._by_token(delete):
             await (await self._moved()).delete(ref)
 
-    async def find(self, content: Content | None, *, part: int, taken: set[str]) -> str | None:
+    async def find(self, content: Content | None, *, part: int, is_free: IsFree) -> str | None:
         if self.seconds_left > 0:
             return None
-        return await (await self._moved()).find(content, part=part, taken=taken)
+        return await (await self._moved()).find(content, part=part, is_free=is_free)
 
     async def _by_token(self, work: Callable[[], Awaitable[None]]) -> bool:
         """False when the token is not good any more, and nothing was done."""

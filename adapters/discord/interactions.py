@@ -17,7 +17,7 @@ from adapters.background import Background
 from adapters.discord import events
 from adapters.discord.buttons import given_reason, reason_modal
 from adapters.discord.contents import Control
-from adapters.discord.errors import ALREADY_ACKNOWLEDGED
+from adapters.discord.errors import ALREADY_ACKNOWLEDGED, TRANSPORT_ERRORS
 from adapters.discord.events import Way
 from adapters.render import clean
 from adapters.votes import Votes
@@ -194,7 +194,7 @@ class _Told:
                 await self._interaction.followup.send(sentence, ephemeral=True)
             else:
                 await self._interaction.response.send_message(sentence, ephemeral=True)
-        except (discord.HTTPException, OSError) as error:
+        except TRANSPORT_ERRORS as error:
             log.info("the person at interaction %s could not be told: %s", self._interaction.id, error)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import discord
 
 from adapters.discord import events
+from adapters.discord.errors import TRANSPORT_ERRORS
 from adapters.discord.talks import Talks
 from adapters.votes import Votes
 from bot.desk import Desk
@@ -139,7 +140,7 @@ class Listeners:
             return found
         try:
             channel = await self._client.fetch_channel(found.channel.id)
-        except (discord.HTTPException, discord.InvalidData, OSError) as error:
+        except (*TRANSPORT_ERRORS, discord.InvalidData) as error:
             log.warning("channel %s is not known: %s", found.channel.id, error)
             return found
         if isinstance(channel, discord.abc.Messageable):

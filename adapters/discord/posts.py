@@ -132,8 +132,7 @@ class Posts:
         if part not in self._doubtful:
             return
         try:
-            taken = {post.ref for post in self.known.values()}
-            ref = await self._home.find(content, part=part, taken=taken)
+            ref = await self._home.find(content, part=part, is_free=self._is_free)
         except DiscordRefusedError as error:
             log.warning(
                 "whether part %d of turn %s is there cannot be seen: %s", part, self._message.turn_id, error
@@ -143,6 +142,13 @@ class Posts:
         if ref is not None:
             self.known[part] = Post(ref)
             await asyncio.to_thread(self._outbox.posted, self._message, part, ref)
+
+    async def _is_free(self, ref: str) -> bool:
+        if any(post.ref == ref for post in self.known.values()):
+            return False
+        message = self._message
+        owner = await asyncio.to_thread(self._outbox.turn_of, message.platform, message.conversation_id, ref)
+        return owner in {None, message.turn_id}
 
     def _nonce(self, part: int) -> str:
         seed = f"{self._message.turn_id}:{part}:{self._remade}"

@@ -58,6 +58,8 @@ class DiscordReply:
         self._pump = Coalescer(wait=self._room, show=self._show)
         self._pieces: list[str] = []
         self._progress: Progress | None = None
+        self._tells = False
+        """Whether a message says what is being done; without one, typing says enough."""
         self._moving: asyncio.TimerHandle | None = None
         self._is_moving = False
         self._is_live: bool | None = None
@@ -69,9 +71,11 @@ class DiscordReply:
         if self._pieces:
             return
         self._progress = progress
-        if progress.stage != "waiting":
+        if progress.stage == "waiting":
+            self._tells = True
+        else:
             self._typing.start()
-        if progress.stage == "waiting" or self._posts.known:
+        if self._tells:
             self._pump.touch()
 
     async def text(self, content: str) -> None:

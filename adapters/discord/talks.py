@@ -13,6 +13,9 @@ from bot.inbox import Inbox
 from bot.messages import IncomingMessage
 from bot.outbox import Outbox
 
+NOTED_AFTER = 1.0
+"""Seconds after which the id of an answer is written down surely, when somebody replies as soon as they see it."""
+
 
 class Talks:
     """Finds talks in what the bot has written down; asks Discord nothing. May raise `DatabaseError`."""
@@ -23,9 +26,15 @@ class Talks:
 
     async def joined(self, heard: Heard) -> IncomingMessage:
         """The message in its talk."""
-        return await asyncio.to_thread(self._joined, heard)
+        found = await asyncio.to_thread(self._joined, heard)
+        if found is None and heard.is_to_me:
+            await asyncio.sleep(NOTED_AFTER)
+            found = await asyncio.to_thread(self._joined, heard)
+        # A reply to somebody else; or to something of the bot's that is forgotten, when it is pinged by it.
+        return found or replace(heard.message, addressed="mention" if heard.is_pinged else "channel")
 
-    def _joined(self, heard: Heard) -> IncomingMessage:
+    def _joined(self, heard: Heard) -> IncomingMessage | None:
+        """None when it is a reply to what is no part of any talk."""
         message = heard.message
         if message.addressed == "direct":
             return message
@@ -39,8 +48,7 @@ class Talks:
         if message.addressed == "mention":
             talk = self._of_question(message.conversation_id, heard.replied_to)
             return replace(message, thread_id=talk or message.thread_id)
-        # A reply to somebody else; or to something of the bot's that is forgotten, when it is pinged by it.
-        return replace(message, addressed="mention" if heard.is_pinged else "channel")
+        return None
 
     def _of_message(self, conversation_id: str, message_id: str) -> str | None:
         return self._of_answer(conversation_id, message_id) or self._of_question(conversation_id, message_id)

@@ -51,7 +51,8 @@ async def _serve_alone(app: "App") -> None:
     if not running:
         raise SettingsError(
             f"No chat platform is configured in {app.settings.file}: set the tokens of the Slack app (`parley slack "
-            "manifest` begins one), or PARLEY_DISCORD_TOKEN for a Discord bot, add a [web] section with `port = 8080`, or use `parley chat` in the terminal."
+            "manifest` begins one) or PARLEY_DISCORD_TOKEN, add a [web] section with `port = 8080`, or use "
+            "`parley chat` in the terminal."
         )
     app.start()
     jobs = scheduler(app)

@@ -199,12 +199,10 @@ class DiscordStage:
         ids = {shown.id for shown in self.shown(asked)}
         return [
             str(call.body.get("content"))
-            for call in self.discord.calls
-            if isinstance(call.body, dict)
-            and (
-                call.path.rpartition("/")[2] in ids
-                or (call.body.get("message_reference") or {}).get("message_id") in {asked.id, int(asked.id)}
-            )
+            for route in ("create_message", "edit_message")
+            for call in self.discord.called(route)
+            if call.path.rpartition("/")[2] in ids
+            or (call.body.get("message_reference") or {}).get("message_id") in {asked.id, int(asked.id)}
         ]
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -137,7 +137,7 @@ class TestCommands:
             await town.discord.slash("ask", {"question": "What is the limit?"}, town.ann, where)
             await town.until(lambda: any(map(is_complete, town.discord.answers(where))))
             (asked,) = town.asked
-            assert (asked.addressed, asked.thread_id) == ("direct", asked.message_id)
+            assert (asked.addressed, asked.thread_id) == ("direct", where.id)
 
     async def test_every_command_is_there_and_told_once(self, town: Town) -> None:
         async with town.open():
@@ -223,7 +223,7 @@ class TestButtons:
             await town.discord.unreact(answer, town.bob, "👍")
             await town.until(lambda: not town.votes())
 
-    async def test_nobody_shares_what_somebody_else_asked_privately(self, town: Town) -> None:
+    async def test_a_private_answer_is_shared_once_with_its_question(self, town: Town) -> None:
         async with town.open():
             given = {"question": "What is the limit?", "private": True}
             first = await town.discord.slash("ask", given, town.ann, town.general)
@@ -410,3 +410,94 @@ class TestTrouble:
             await town.adapter.tell_admins("Something *odd* happened.")
             (told,) = town.discord.answers(town.general)
             assert "odd" in told.text
+
+    async def test_two_shards_serve_all_servers(self, town: Town) -> None:
+        other = town.discord.add_guild("beta")
+        eve = town.discord.add_user("eve", guild=other)
+        there = town.discord.add_channel("there", guild=other)
+        town.discord.gateway.shards = 2
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr("adapters.discord.gateway.Gateway.before_identify_hook", _no_pause, raising=False)
+        try:
+            async with town.open("shards = 2"):
+                await town.answer(await town.ask())
+                said = await town.discord.post(there, eve, f"{town.discord.mention} limit?")
+                await town.answer(said)
+                assert town.adapter.health
+                assert town.adapter.health.shards == 2
+        finally:
+            monkey.undo()
+
+    async def test_a_discord_that_is_away_at_the_start_is_tried_again(
+        self, town: Town, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("adapters.discord.gateway.FIRST_BACKOFF", 0.05)
+        town.discord.http_error("get_me", 503, times=2)
+        async with town.open():
+            await town.answer(await town.ask())
+
+    async def test_a_file_is_read_for_its_talk_and_a_picture_passed_over(self, town: Town) -> None:
+        async with town.open():
+            files = [
+                town.discord.add_file("notes.md", b"# Notes\n\nForty-two."),
+                town.discord.add_file("cat.png", b"...", content_type="image/png"),
+            ]
+            said = await town.discord.post(
+                town.general, town.ann, f"{town.discord.mention} What does it say?", files=files
+            )
+            await town.answer(said)
+            ((name, text),) = town.assistant.files[0]
+            assert name == "notes.md"
+            assert "Forty-two." in text
+
+
+class TestChangesOfMind:
+    async def test_an_edit_in_a_thread_and_a_preview_that_is_none(self, town: Town) -> None:
+        settings = "\n[queue]\nparallel = 1"
+        async with town.open(settings):
+            thread = await town.discord.start_thread(town.general, town.ann, "Travel")
+            town.assistant.hold = hold = asyncio.Event()
+            await town.ask()
+            await town.until(lambda: town.asked)
+            waiting = await town.discord.post(thread, town.bob, f"{town.discord.mention} Tow?")
+            await town.until(lambda: town.app.desk.load == (1, 1))
+            await town.discord.edit(waiting, f"{town.discord.mention} Two?")
+            await town.discord.suppress_embeds(waiting)
+            await asyncio.sleep(0.2)
+            hold.set()
+            await town.answer(waiting)
+            assert town.asked[1].text == "Two?"
+
+    async def test_a_question_that_is_deleted_takes_what_was_shown_with_it(self, town: Town) -> None:
+        async with town.open():
+            town.assistant.hold = asyncio.Event()
+            asked = await town.ask()
+            await town.until(lambda: town.answers_to(asked))
+            await town.discord.delete(asked)
+            await town.until(lambda: not town.discord.answers(town.general))
+
+
+class TestPostsThatWereMissed:
+    async def test_a_forum_post_of_meanwhile_is_answered(self, town: Town) -> None:
+        forum = town.discord.add_channel("questions", kind="forum")
+        settings = f'forums = ["{forum.id}"]'
+        async with town.open(settings):
+            await town.answer(await town.ask())
+        post = await town.discord.forum_post(forum, town.ann, "What is the limit?", "For hotels.")
+        async with town.open(settings):
+            await town.answer(post)
+
+    async def test_what_cannot_be_read_does_not_keep_the_rest_back(self, town: Town) -> None:
+        async with town.open():
+            await town.answer(await town.ask())
+        closed = town.discord.add_channel("closed")
+        await town.discord.post(closed, town.ann, f"{town.discord.mention} there?")
+        missed = await town.ask("Where were you?")
+        town.discord.deny(closed, "READ_MESSAGE_HISTORY")
+        async with town.open():
+            await town.answer(missed)
+            assert len(town.asked) == 1
+
+
+async def _no_pause(*_: object, **__: object) -> None:
+    return

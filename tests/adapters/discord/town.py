@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from adapters.discord.adapter import DiscordAdapter
@@ -15,6 +16,7 @@ from bot.config import load_settings
 from bot.library import Library
 from bot.llm.local import Unavailable
 from bot.messages import IncomingMessage
+from bot.tables import outbox
 from feedback.records import Score
 from tests.contract.scripted import ANSWER, ScriptedAssistant
 from tests.platforms.discord import LocalDiscord, Message
@@ -102,8 +104,14 @@ class Town:
         """The one answer to it, complete."""
         await self.until(lambda: any(is_complete(m) for m in self.answers_to(asked)))
         (answer,) = self.answers_to(asked)
+        await self.until(lambda: self._is_noted(answer))  # nobody replies within the same millisecond
         assert containing in answer.text
         return answer
+
+    def _is_noted(self, answer: Message) -> bool:
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.select(outbox.c.turn_id).where(outbox.c.ref == answer.id))
+            return found.first() is not None
 
     async def until(self, condition: Callable[[], object]) -> None:
         def look() -> object:
