@@ -1,7 +1,8 @@
 """Hundreds of messages, while the bot and its model are killed again and again: one outcome each, no vote lost.
 
-`parley serve` runs as it would for a team, in a process of its own, on the real slack-bolt, a real model process and a
-real index; only Slack is the local one. `--messages` and `--seed` make it longer, and another one.
+`parley serve` runs as it would for a team, in a process of its own, on the real slack-bolt and discord.py, a real model
+process and a real index; only Slack and Discord are local ones. `--messages` and `--seed` make it longer, and another
+one.
 """
 
 import asyncio
@@ -11,16 +12,17 @@ import signal
 import sqlite3
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import DOCUMENTS
+from tests.fault_people import DiscordPeople, People, SlackPeople
 from tests.llm.conftest import tiny
-from tests.platforms.slack import Channel, LocalSlack, Message, User
 
 __all__ = ["tiny"]
 
@@ -28,14 +30,6 @@ KILLS = 10
 """Of the bot, and as many of its model."""
 SECONDS = 100
 """How long the messages take to come, about."""
-TWICE = 0.3
-"""Share of the events that are delivered a second time."""
-QUESTIONS = (
-    "How many days of paid leave do full-time employees get?",
-    "How much may a hotel room in Vienna cost per night?",
-    "Within how many days must receipts be handed in?",
-    "What is the colour of the moon's other side?",
-)
 SETTINGS = """
 shutdown_grace = 5
 [llm]
@@ -49,8 +43,6 @@ parallel = 4
 [policy]
 person_per_hour = 100000
 place_per_hour = 100000
-[slack]
-api_url = "{api_url}"
 [[sources]]
 name = "docs"
 path = "docs"
@@ -109,62 +101,6 @@ def _children(pid: int) -> Iterator[int]:
             yield from map(int, task.read_text(encoding="ascii").split())
 
 
-@dataclass
-class People:
-    """They ask, and vote on what they are answered."""
-
-    slack: LocalSlack
-    random: random.Random
-    users: list[User] = field(default_factory=list)
-    channels: list[Channel] = field(default_factory=list)
-    asked: list[tuple[Channel, str]] = field(default_factory=list)
-    pressed: dict[tuple[str, str], list[tuple[int, bool]]] = field(default_factory=dict)
-    """By the message's ts and the person: the scores in order, and whether Slack saw them acknowledged."""
-
-    async def ask(self) -> None:
-        channel, user = self.random.choice(self.channels), self.random.choice(self.users)
-        text = f"{self.slack.mention} {self.random.choice(QUESTIONS)}"
-        self.asked.append((channel, await self.slack.post(channel, user, text)))
-
-    async def vote(self) -> None:
-        """Somebody votes on some answer, if there is one and the bot is there."""
-        answers = [m for channel in self.channels for m in self.slack.answers(channel) if _has_buttons(m)]
-        if not answers or not self.slack.connections:
-            return
-        answer, user = self.random.choice(answers), self.random.choice(self.users)
-        score = self.random.choice((1, -1))
-        receipt = await self.slack.press(answer, "positive" if score > 0 else "negative", user)
-        self.pressed.setdefault((answer.thread_ts or "", user.id), []).append((score, receipt.acked))
-
-    def may_be_stored(self, ts: str, person: str) -> set[int | None]:
-        """The last vote that was acknowledged, or one after it that was kept without Slack hearing of it."""
-        possible: set[int | None] = {None}
-        for score, acked in self.pressed[ts, person]:
-            possible = {score} if acked else possible | {score}
-        return possible
-
-    @property
-    def answered(self) -> int:
-        """Questions that have their outcome."""
-        return sum(any(map(_is_complete, self.outcomes(channel, ts))) for channel, ts in self.asked)
-
-    async def wait_for_more(self) -> None:
-        """Until the bot has answered something that it had not answered yet."""
-        before = self.answered
-        await self.slack.wait_for(lambda: self.answered > before, 90)
-
-    def outcomes(self, channel: Channel, ts: str) -> list[Message]:
-        return [m for m in self.slack.answers(channel, ts) if m.ts != ts]
-
-
-def _has_buttons(message: Message) -> bool:
-    return any(button["type"] == "feedback_buttons" for button in message.buttons)
-
-
-def _is_complete(message: Message) -> bool:
-    return not message.streaming and (_has_buttons(message) or "set it aside" in message.text)
-
-
 @asynccontextmanager
 async def _running(bot: Bot):  # type: ignore[no-untyped-def]
     await bot.start()
@@ -177,32 +113,24 @@ async def _running(bot: Bot):  # type: ignore[no-untyped-def]
 
 @pytest.mark.timeout(1500)
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the model's process in /proc")
+@pytest.mark.parametrize("platform", [SlackPeople, DiscordPeople], ids=lambda platform: platform.name)
 async def test_every_message_ends_with_one_outcome_and_every_vote_is_kept(
-    tmp_path: Path, tiny: Path, pytestconfig: pytest.Config
+    tmp_path: Path, tiny: Path, pytestconfig: pytest.Config, platform: type[People]
 ) -> None:
     count, seed = pytestconfig.getoption("--messages"), pytestconfig.getoption("--seed")
     chance = random.Random(seed)  # noqa: S311
-    async with LocalSlack(seed=seed, duplicates=TWICE) as slack:
-        slack.delivery.retry_delays = (0.0, *[1.0] * 60)
-        people = People(slack, chance)
-        people.users = [slack.add_user(f"person{n}") for n in range(20)]
-        people.channels = [slack.add_channel(f"channel{n}", members=people.users) for n in range(25)]
-        bot = Bot(_folder(tmp_path, tiny, slack), _environ(slack))
+    async with platform(chance) as people:
+        bot = Bot(_folder(tmp_path, tiny, people), _environ(people))
         await bot.index()
         async with _running(bot):
-            await slack.wait_for(lambda: slack.connections, 90)
+            await people.wait_for(lambda: people.bot_is_there, 90)
             await asyncio.gather(_ask(people, count), _kill(bot, people, chance))
             await _settle(people)
             assert await bot.end() == 0
 
-        # An event that nobody was there to take is Slack's to deliver again, and was.
-        slack.violations[:] = [text for text in slack.violations if "not acknowledged" not in text]
-        wrong = {
-            ts: [m.text for m in found]
-            for channel, ts in people.asked
-            if len(found := people.outcomes(channel, ts)) != 1
-        }
-        assert wrong == {}
+        answers = Counter(outcome.question for outcome in people.outcomes())
+        assert {question: answers[question] for question in people.asked if answers[question] != 1} == {}
+        assert answers.keys() == set(people.asked)
     stored = _stored(bot.folder)
     assert [key for key in people.pressed if stored.get(key) not in people.may_be_stored(*key)] == []
     assert stored
@@ -213,7 +141,7 @@ async def _ask(people: People, count: int) -> None:
     """All the messages, spread over the time that the accidents take; a vote comes with every tenth."""
     for n in range(count):
         await people.ask()
-        await asyncio.sleep(people.random.expovariate(count / SECONDS))
+        await asyncio.sleep(people.chance.expovariate(count / SECONDS))
         if n % 10 == 0:
             await people.vote()
 
@@ -249,26 +177,22 @@ async def _settle(people: People) -> None:
     await asyncio.sleep(3)
 
 
-def _folder(folder: Path, model: Path, slack: LocalSlack) -> Path:
+def _folder(folder: Path, model: Path, people: People) -> Path:
     (folder / "docs").mkdir()
     for name, text in DOCUMENTS.items():
         (folder / "docs" / name).write_text(text, encoding="utf-8")
-    settings = SETTINGS.format(model=model, api_url=slack.api_url)
+    settings = SETTINGS.format(model=model) + people.settings
     (folder / "parley.toml").write_text(settings, encoding="utf-8")
     return folder
 
 
-def _environ(slack: LocalSlack) -> dict[str, str]:
+def _environ(people: People) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-    return kept | {
-        "PARLEY_SLACK_BOT_TOKEN": slack.bot_token,
-        "PARLEY_SLACK_APP_TOKEN": slack.app_token,
-        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
-    }
+    return kept | people.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
 
 
 def _stored(folder: Path) -> dict[tuple[str, str], int]:
-    """The votes in the database, by the question's ts and the person."""
+    """The votes in the database, by the question's message and the person."""
     query = "SELECT inbox.message_id, votes.user_id, votes.score FROM votes JOIN inbox USING (turn_id)"
     with closing(sqlite3.connect(folder / ".parley" / "parley.db")) as database:
         return {(ts, user): score for ts, user, score in database.execute(query)}

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 FILE_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 COMMANDS_FILE = "discord-commands"
 """In the data directory: the commands that Discord knows, as a hash."""
+HEARD_FILE = "discord-heard"
+"""There too: up to which message nothing can have been missed."""
 RECONNECT_AFTER = 5.0
 
 
@@ -93,6 +95,7 @@ class DiscordAdapter:
             await gateway.login(token)
             await self._tell_commands(gateway)
             try:
+                await self._missed.prepare()
                 await gateway.connect()
             except discord.PrivilegedIntentsRequired as error:
                 raise SettingsError(
@@ -119,7 +122,9 @@ class DiscordAdapter:
             gateway, desk=desk, votes=self._votes, forums=self._settings.forums, ready=self._ready
         )
         listeners.attach()
-        self._missed = Missed(gateway, self._pace, desk.inbox, hear=listeners.hear_again)
+        memory = self._app.settings.data_dir / HEARD_FILE
+        self._missed = Missed(gateway, self._pace, desk.inbox, hear=listeners.hear_again, memory=memory)
+        listeners.heard = self._missed.heard
 
         async def on_interaction(interaction: discord.Interaction[Any]) -> None:
             if interaction.type is discord.InteractionType.modal_submit:

@@ -45,6 +45,8 @@ class Listeners:
         self._votes = votes
         self._forums = forums
         self._ready = ready
+        self.heard: Callable[[int], Awaitable[None]] | None = None
+        """Told the id of each message that came by itself, when it has been handed on."""
         self._talks = Talks(desk.inbox, desk.outbox)
 
     def attach(self) -> None:
@@ -65,6 +67,8 @@ class Listeners:
 
     async def on_message(self, found: discord.Message) -> None:
         await self.hear(await self._with_channel(found))
+        if self.heard:
+            await self.heard(found.id)
 
     async def hear_again(self, found: discord.Message) -> None:
         """Hand on a message of the past, when it was said to the bot or in a talk with it."""

@@ -1,11 +1,13 @@
 """The whole adapter on the local Discord: what people do, and what they see."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from adapters.discord.adapter import COMMANDS_FILE
 from bot.errors import SettingsError
+from bot.inbox import Inbox
 from tests.adapters.discord.town import Town, is_complete
 from tests.platforms.discord import LocalDiscord
 
@@ -501,3 +503,17 @@ class TestPostsThatWereMissed:
 
 async def _no_pause(*_: object, **__: object) -> None:
     return
+
+
+class TestWhatWasMissedInBetween:
+    async def test_a_newer_message_does_not_hide_what_came_before_it(self, town: Town) -> None:
+        """As when a session hears something new, and ends before it has found the old."""
+        async with town.open():
+            await town.answer(await town.ask())
+        missed = await town.ask("Where were you?")
+        newer = replace(town.asked[0], event_id=str(int(missed.id) + 1), message_id="")
+        inbox = Inbox(town.engine)
+        await asyncio.to_thread(inbox.accept, newer)
+        await asyncio.to_thread(inbox.finish, newer.turn_id, "dropped")
+        async with town.open():
+            await town.answer(missed)
