@@ -1,5 +1,6 @@
 """A small HTTP face, for programs and for health checks.
 
+    GET  /metrics  figures of the process for Prometheus
     GET  /health   200 once answering works (a missing model is no fault: answers are then quotes), else 503
     POST /ask      {"question": …, "thread": …?, "user": …?} → what `parley ask --json` prints; with
                    `Accept: text/event-stream` the pieces as they come, then the whole
@@ -21,7 +22,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from adapters.http import serve
@@ -112,6 +113,7 @@ class WebAdapter(OnTheLine):
         return Starlette(
             routes=[
                 Route("/health", self._health),
+                Route("/metrics", self._metrics),
                 Route("/ask", self._ask, methods=["POST"]),
                 Route("/vote", self._vote, methods=["POST"]),
             ]
@@ -126,6 +128,9 @@ class WebAdapter(OnTheLine):
         return JSONResponse(
             {"ready": ready, "model": self._app.llm.model_id}, status_code=200 if ready else 503
         )
+
+    async def _metrics(self, request: Request) -> Response:
+        return self._refusal(request) or PlainTextResponse(self._app.telemetry.text())
 
     async def _ask(self, request: Request) -> Response:
         if (refusal := self._refusal(request)) is not None:

@@ -32,6 +32,7 @@ from bot.outbox import Outbox
 from bot.places import Places
 from bot.policy import Policy
 from bot.queue import FairQueue
+from bot.telemetry import Figure, Telemetry
 from bot.thread_files import ThreadFiles
 from bot.vault import Vault
 from feedback.store import FeedbackStore
@@ -66,6 +67,8 @@ class App:
             patience=settings.llm.timeout,
         )
         self.desk = self._make_desk(engine)
+        self.telemetry = Telemetry()
+        self.telemetry.add(self._figures)
         self._warming: list[asyncio.Task[None]] = []
 
     def _make_desk(self, engine: Engine) -> Desk:
@@ -96,6 +99,15 @@ class App:
             visible_to=self.library.visible_to,
             prepared=self._loaded,
         )
+
+    def _figures(self) -> list[Figure]:
+        answering, waiting = self.desk.load
+        about = "Questions that are being answered, and that wait."
+        return [
+            Figure("questions", about, answering, labels={"state": "answering"}),
+            Figure("questions", about, waiting, labels={"state": "waiting"}),
+            Figure("ready", "Whether a question would be answered at once.", self.ready),
+        ]
 
     async def _loaded(self) -> None:
         """Return when what `start` loads is there, or could not be loaded: then the question meets that itself."""

@@ -33,6 +33,7 @@ from bot.draft import Replay
 from bot.errors import PlatformError, PlatformUnavailableError, SettingsError, UsageError
 from bot.messages import IncomingMessage
 from bot.plugins import Finding
+from bot.telemetry import Figure
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class DiscordAdapter:
         self._gateway: Gateway | None = None
         self._people: People | None = None
         self._has_joined = False
+        app.telemetry.add(self._figures)
 
     @property
     def configured(self) -> bool:
@@ -71,6 +73,18 @@ class DiscordAdapter:
     def health(self) -> Health | None:
         """How the connection is doing; None before there is any."""
         return self._gateway.health if self._gateway else None
+
+    def _figures(self) -> list[Figure]:
+        if (health := self.health) is None:
+            return []
+        return [
+            Figure("discord_ready", "Whether the connection to Discord stands.", health.is_ready),
+            Figure("discord_shards", "Connections to Discord.", health.shards),
+            Figure("discord_heartbeat_seconds", "From a heartbeat to its answer.", health.latency),
+            Figure("discord_sessions", "Sessions that were begun.", health.sessions, "counter"),
+            Figure("discord_resumed", "Sessions that were resumed.", health.resumed, "counter"),
+            Figure("discord_rate_limited", "Requests answered with 429.", health.rate_limited, "counter"),
+        ]
 
     async def run(self) -> None:
         """Serve until cancelled; raises `SettingsError` when Discord refuses the token."""

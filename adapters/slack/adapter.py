@@ -27,6 +27,7 @@ from bot.draft import Replay
 from bot.errors import PlatformError, SettingsError, UsageError
 from bot.messages import IncomingMessage
 from bot.plugins import Finding
+from bot.telemetry import Figure
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class SlackAdapter:
         self._sharing: set[str] = set()
         self.connection: SocketConnection | HttpServer | None = None
         """None before `run`."""
+        app.telemetry.add(self._figures)
 
     @property
     def configured(self) -> bool:
@@ -69,6 +71,12 @@ class SlackAdapter:
         return any(
             (slack.bot_token, slack.app_token, slack.signing_secret, slack.client_id, slack.client_secret)
         )
+
+    def _figures(self) -> list[Figure]:
+        if not isinstance(self.connection, SocketConnection):
+            return []
+        replaced = self.connection.replaced
+        return [Figure("slack_connections_replaced", "Over which nothing came.", replaced, "counter")]
 
     async def run(self) -> None:
         """Serve until cancelled; raises `SettingsError` when Slack refuses a token or the port cannot be had."""

@@ -29,6 +29,7 @@ async def test_a_question_a_vote_and_health(opened: OpenApp) -> None:
         answer = (await http.post("/ask", json=QUESTION)).json()
         assert "148 EUR" in answer["answer"]
         assert (await http.get("/health")).json()["ready"] is True
+        assert 'parley_questions{state="waiting"} 0.0' in (await http.get("/metrics")).text
         vote = {"turn_id": answer["turn_id"], "score": 1}
         assert (await http.post("/vote", json=vote)).json() == {"kept": True}
         assert app.feedback.counts().up == 1

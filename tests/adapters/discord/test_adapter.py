@@ -332,6 +332,7 @@ class TestAwayAndBack:
             await town.answer(asked)
             town.discord.replay()
             await town.until(lambda: town.adapter.health and town.adapter.health.resumed)
+            assert "parley_discord_resumed_total 1.0" in town.app.telemetry.text()
             await town.answer(await town.ask("Something else?"))
             await town.answer(asked)
             assert len(town.asked) == 2
