@@ -153,7 +153,8 @@ class Assistant:
         """
         deadline = time.monotonic() + self._patience
         try:
-            await asyncio.wait_for(self._llm.ready(), self._patience)
+            async with asyncio.timeout(self._patience):
+                await self._llm.ready()
             fitted = await fit(
                 self._prompt,
                 draft.message.text,
@@ -220,7 +221,9 @@ async def until(deadline: float, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
     async with aclosing(items):
         while True:
             try:
-                item = await asyncio.wait_for(anext(items), deadline - time.monotonic())
+                # Not wait_for: in Python 3.11 it can swallow the cancellation of who wants the answer stopped.
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    item = await anext(items)
             except StopAsyncIteration:
                 return
             yield item

@@ -44,6 +44,7 @@ class StatusLine:
 
     async def hide(self) -> None:
         """The text is about to take its place."""
+        self._progress = None
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -64,8 +65,10 @@ class StatusLine:
             line = status_line(self._progress)
             self._was_set = True  # before it is: nothing is noted after a cancellation
             await self._call("status", "assistant.threads.setStatus", status=line, loading_messages=[line])
+            # Not wait_for: in Python 3.11 it can swallow the cancellation, and `hide` would wait for another round.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_new.wait(), REPEAT)
+                async with asyncio.timeout(REPEAT):
+                    await self._is_new.wait()
 
     async def _open_session(self) -> None:
         """While a session is processing, Slack shows a button that stops it."""

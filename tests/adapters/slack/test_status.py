@@ -139,3 +139,16 @@ async def test_what_an_earlier_process_left_open_is_closed_by_a_failure(at: Benc
 )
 def test_it_reads_as_a_sentence_behind_the_name(progress: Progress, line: str) -> None:
     assert status_line(progress) == line
+
+
+async def test_a_status_that_changes_as_the_answer_ends_does_not_hold_it_up(at: Bench) -> None:
+    for _ in range(3):
+        message = await at.ask()
+        reply = at.reply(message)
+        await reply.progress(SEARCHING)
+        await shown(at, message.thread_id, "is searching the documents…")
+        await asyncio.sleep(0.05)
+        await reply.progress(READING)
+        await asyncio.sleep(0)  # the line has woken up, and is cancelled in the same moment
+        async with asyncio.timeout(5):
+            await reply.finish(final(message, "Yes."))
