@@ -1,6 +1,6 @@
 """What answers look like on every platform: Markdown in pieces, made safe, and the sources in a few lines.
 
-`split` cuts Markdown to a platform's length limit, `clean` takes out what could notify people or lead them
+`split` cuts Markdown to a platform's length limit, `cleaned` takes out what could notify people or lead them
 elsewhere; both are pure. Nothing here knows a platform's own markup.
 """
 
@@ -21,6 +21,7 @@ __all__ = [
     "SourceLine",
     "allowed_links",
     "clean",
+    "cleaned",
     "plain_source",
     "source_lines",
     "split",
@@ -50,6 +51,11 @@ class SourceLine:
     def marks(self) -> str:
         """The numbers as the answer shows them: `[1][3]`."""
         return "".join(f"[{n}]" for n in self.numbers)
+
+
+def cleaned(markdown: str, *, question: str, sources: Sequence[SourceRecord] = ()) -> str:
+    """An answer that notifies nobody, and leads only where its sources or the question do."""
+    return clean(markdown, allowed_links=allowed_links(question, sources)).strip()
 
 
 def plain_source(source: SourceRecord) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from bot.assistant import Assistant
+from bot.background import Background
 from bot.commands import Call, Commands
 from bot.conversation import ReadFile
 from bot.delivery import APOLOGY, Platform, Reply
@@ -25,7 +26,7 @@ from bot.outbox import Outbox
 from bot.places import PlaceSettings
 from bot.policy import Policy, Verdict
 from bot.queue import FairQueue
-from bot.serving import MOST_ATTEMPTS, STOPPING, Background, Serving
+from bot.serving import MOST_ATTEMPTS, STOPPING, Serving
 from bot.thread_files import ThreadFiles
 from feedback.records import Turn, Vote
 from feedback.store import FeedbackStore
@@ -73,7 +74,7 @@ class Desk:
         )
         self._line = Line(queue, work=self._serving.serve)
         self._platforms: dict[str, Platform] = {}
-        self._background = Background()
+        self._background = Background("a message could not be brought on its way")
 
     @property
     def load(self) -> tuple[int, int]:
@@ -85,7 +86,7 @@ class Desk:
     def join(self, platform: Platform) -> None:
         """From now on replies can be posted there; what was left unanswered before is taken up."""
         self._platforms[platform.name] = platform
-        self._background.start(self._take_up(platform))
+        self._background.later(self._take_up(platform))
 
     async def receive(self, message: IncomingMessage) -> None:
         """Write the message down, unless it is none of the bot's business or known already.
@@ -103,7 +104,7 @@ class Desk:
             self._taken.discard(message.turn_id)
             raise
         if is_new:
-            self._background.start(self._admit(message, verdict))
+            self._background.later(self._admit(message, verdict))
         else:
             self._taken.discard(message.turn_id)
 

@@ -6,11 +6,11 @@ start. A platform that is away gets what it missed later.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from bot.assistant import Assistant
+from bot.background import Background
 from bot.conversation import Conversation, ReadFile
 from bot.delivery import Platform, deliver
 from bot.errors import PlatformError, PlatformUnavailableError
@@ -59,7 +59,7 @@ class Serving:
         self._prepared = prepared
         self._wait_again = wait_again
         self._ended = ended
-        self._background = Background()
+        self._background = Background("a message could not be brought on its way")
 
     async def serve(self, job: Job) -> None:
         """One answer, from the head of the line to its outcome; raises nothing."""
@@ -137,7 +137,7 @@ class Serving:
             job.reply = job.platform.reply(job.message)
             await work()
 
-        self._background.start(again())
+        self._background.later(again())
 
     async def _answer_later(self, job: Job) -> None:
         """An answer that is stored by now is only shown then, and not made again."""
@@ -184,27 +184,3 @@ class Serving:
     async def close(self) -> None:
         """What was to be tried again is there at the next start."""
         await self._background.close()
-
-
-class Background:
-    """Tasks beside the caller's; what one raises is a fault of the program, and logged."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    async def close(self) -> None:
-        """Cancel them, and return when they have ended."""
-        left = list(self._tasks)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a message could not be brought on its way", exc_info=error)

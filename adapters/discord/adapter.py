@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import discord
 
-from adapters.background import Background
+from adapters.background import PlatformBackground
 from adapters.discord import commands
 from adapters.discord.api import DiscordPace, call
 from adapters.discord.checks import check_discord
@@ -58,7 +58,7 @@ class DiscordAdapter:
         self._settings = app.settings.discord
         self._pace = DiscordPace()
         self._votes = Votes(PLATFORM, desk=app.desk, feedback=app.feedback)
-        self._background = Background("Discord", expected=TRANSPORT_ERRORS)
+        self._background = PlatformBackground("Discord", expected=TRANSPORT_ERRORS)
         self._sharing: set[str] = set()
         self._gateway: Gateway | None = None
         self._people: People | None = None

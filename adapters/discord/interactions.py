@@ -13,7 +13,7 @@ from typing import Any
 
 import discord
 
-from adapters.background import Background
+from adapters.background import PlatformBackground
 from adapters.discord import events
 from adapters.discord.buttons import given_reason, reason_modal
 from adapters.discord.contents import Control
@@ -44,7 +44,7 @@ NOTHING_TO_READ = "There is no text in that message that I could answer; ask in 
 class Interactions:
     """Satisfies `buttons.Presses`; what is raised ends in a sentence for the person, and in the log."""
 
-    def __init__(self, *, desk: Desk, votes: Votes, background: Background, share: Share) -> None:
+    def __init__(self, *, desk: Desk, votes: Votes, background: PlatformBackground, share: Share) -> None:
         self._desk = desk
         self._votes = votes
         self._background = background

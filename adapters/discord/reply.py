@@ -16,7 +16,7 @@ from adapters.discord.homes import Home, WhisperHome
 from adapters.discord.posts import Posts
 from adapters.discord.signs import Typing
 from adapters.pacing import Coalescer, Pace
-from adapters.render import allowed_links, clean
+from adapters.render import cleaned
 from bot.errors import PlatformError
 from bot.messages import Final, IncomingMessage, Progress
 from bot.outbox import Outbox
@@ -193,5 +193,4 @@ class DiscordReply:
                 return
 
     def _cleaned(self, sources: Sequence[SourceRecord] = ()) -> str:
-        links = allowed_links(self._message.text, sources)
-        return clean("".join(self._pieces), allowed_links=links).strip()
+        return cleaned("".join(self._pieces), question=self._message.text, sources=sources)

@@ -18,7 +18,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.background import Background
+from adapters.background import PlatformBackground
 from adapters.slack import events
 from adapters.slack.blocks import REASON_MODAL, SHARE, STOP, VOTE, parse_reason, parse_vote, reason_modal
 from adapters.slack.errors import TRANSPORT_ERRORS
@@ -59,7 +59,7 @@ class Listeners:
         self._workspaces = workspaces
         self._share = share
         self._prompts = prompts
-        self._background = Background("Slack", expected=TRANSPORT_ERRORS)
+        self._background = PlatformBackground("Slack", expected=TRANSPORT_ERRORS)
         self.events: dict[str, Callable[..., Awaitable[None]]] = {
             "message": self._message,
             "app_mention": self._message,

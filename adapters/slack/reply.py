@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from adapters.pacing import Coalescer
-from adapters.render import allowed_links, clean
+from adapters.render import cleaned
 from adapters.slack.api import SlackApi
 from adapters.slack.blocks import Json, escaped, queue_blocks, task_cards
 from adapters.slack.contents import FITS, Ending, answered, failed, stopped, written
@@ -180,5 +180,4 @@ class SlackReply:
                 return
 
     def _cleaned(self, sources: Sequence[SourceRecord] = ()) -> str:
-        links = allowed_links(self._message.text, sources)
-        return clean("".join(self._pieces), allowed_links=links).strip()
+        return cleaned("".join(self._pieces), question=self._message.text, sources=sources)

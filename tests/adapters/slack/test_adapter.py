@@ -25,6 +25,7 @@ from bot.errors import DatabaseError, PlatformError, SettingsError, UsageError
 from bot.inbox import Inbox
 from bot.messages import Attachment, Final, IncomingMessage
 from bot.outbox import Outbox
+from bot.telemetry import Telemetry
 from bot.vault import Vault
 from feedback.records import Turn, Vote, now
 from feedback.store import FeedbackStore
@@ -108,6 +109,7 @@ class Office:
 
     def __init__(self, slack: LocalSlack, desk: NotingDesk, feedback: FeedbackStore, vault: Vault) -> None:
         self.slack, self.desk, self.feedback, self.vault = slack, desk, feedback, vault
+        self.telemetry = Telemetry()
         self.ann = slack.add_user("ann")
         self.bob = slack.add_user("bob", admin=True)
         self.channel = slack.add_channel("general", members=[self.ann, self.bob])
@@ -125,6 +127,7 @@ class Office:
             desk=self.desk,
             feedback=self.feedback,
             vault=self.vault,
+            telemetry=self.telemetry,
         )
         return SlackAdapter(cast("App", app), silence=silence)
 
@@ -394,6 +397,7 @@ class TestConnection:
             await office.until(lambda: office.desk.messages)
             await office.until(lambda: first not in office.slack.connections)
             assert cast("SocketConnection", office.adapter.connection).replaced > 0
+            assert "parley_slack_connections_replaced_total" in office.telemetry.text()
 
     async def test_silence_with_pings_answered_is_no_news(
         self, office: Office, caplog: pytest.LogCaptureFixture

@@ -21,6 +21,7 @@ from bot import vault as vault_module
 from bot.app import App
 from bot.config import ChatSettings, SlackSettings
 from bot.database import migrate, open_database
+from bot.telemetry import Telemetry
 from bot.vault import Vault
 from feedback.store import FeedbackStore
 from tests.adapters.slack.test_adapter import NotingDesk
@@ -101,7 +102,7 @@ async def serving(
         update={name: SecretStr(value) for name, value in tokens.items()}
     )
     whole = SimpleNamespace(slack=settings, chat=ChatSettings())
-    app = SimpleNamespace(settings=whole, desk=desk, feedback=feedback, vault=vault)
+    app = SimpleNamespace(settings=whole, desk=desk, feedback=feedback, vault=vault, telemetry=Telemetry())
     task = asyncio.create_task(SlackAdapter(cast("App", app)).run())
     slack.use_http(f"http://127.0.0.1:{port}/slack/events")
     try:
