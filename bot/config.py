@@ -36,6 +36,7 @@ from bot.config_sections import (
     LLMSettings,
     PolicySettings,
     QueueSettings,
+    SchedulesSettings,
     Section,
     SlackSettings,
     SourceSettings,
@@ -56,6 +57,7 @@ __all__ = [
     "LLMSettings",
     "PolicySettings",
     "QueueSettings",
+    "SchedulesSettings",
     "Settings",
     "SlackSettings",
     "SourceSettings",
@@ -86,6 +88,7 @@ class _File(Section):
     policy: PolicySettings = PolicySettings()
     queue: QueueSettings = QueueSettings()
     inbox: InboxSettings = InboxSettings()
+    schedules: SchedulesSettings = SchedulesSettings()
     slack: SlackSettings = SlackSettings()
     discord: DiscordSettings = DiscordSettings()
     web: WebSettings = WebSettings()
@@ -104,6 +107,7 @@ class Settings(Section):
     policy: PolicySettings
     queue: QueueSettings
     inbox: InboxSettings
+    schedules: SchedulesSettings
     slack: SlackSettings
     discord: DiscordSettings
     web: WebSettings
@@ -170,6 +174,7 @@ def parse_settings(text: str, *, file: Path, environ: Mapping[str, str]) -> Sett
         policy=read.policy,
         queue=read.queue,
         inbox=read.inbox,
+        schedules=read.schedules,
         slack=read.slack.model_copy(update=secrets["slack"]),
         discord=read.discord.model_copy(update=secrets["discord"]),
         web=read.web.model_copy(update=secrets["web"]),

@@ -5,6 +5,8 @@ Comments and order are kept. The file is replaced in one step, and only by one t
 
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +59,8 @@ def set_key(file: Path, key: tuple[str, ...], value: str | float | bool | list[s
         SettingsError: the file cannot be read or written, or would not be valid; it is unchanged.
     """
     import tomlkit
-    from tomlkit.exceptions import TOMLKitError
 
-    file = file.resolve()  # a link stays a link, to the new contents
-    try:
-        document = tomlkit.parse(file.read_bytes().decode())
+    with _editing(file, ".".join(key)) as document:
         table: Any = document
         for part in key[:-1]:
             if part not in table:
@@ -71,10 +70,64 @@ def set_key(file: Path, key: tuple[str, ...], value: str | float | bool | list[s
             table.pop(key[-1], None)
         else:
             table[key[-1]] = value
+
+
+def add_source(file: Path, values: Mapping[str, str | bool | list[str]]) -> None:
+    """Add a [[sources]] section below the others; raises `SettingsError` as `set_key` does."""
+    import tomlkit
+
+    with _editing(file, "sources") as document:
+        source = tomlkit.table()
+        source.update(values)
+        if "sources" not in document:
+            document["sources"] = tomlkit.aot()
+        document["sources"].append(source)
+
+
+def set_source(file: Path, name: str, *, paused: bool) -> None:
+    """Pause a source or let it go on; raises `SettingsError` as `set_key` does."""
+    with _editing(file, "sources") as document:
+        source = document["sources"][_position(document, name)]
+        if paused:
+            source["paused"] = True
+        else:
+            source.pop("paused", None)
+
+
+def remove_source(file: Path, name: str) -> None:
+    """Take a [[sources]] section out; raises `SettingsError` as `set_key` does."""
+    with _editing(file, "sources") as document:
+        del document["sources"][_position(document, name)]
+        if not document["sources"]:
+            del document["sources"]
+
+
+def _position(document: Any, name: str) -> int:
+    names = [source.get("name") for source in document.get("sources", [])]
+    if name not in names:
+        raise SettingsError(
+            f"There is no source {name!r} in the file of settings any more; look at `sources`."
+        )
+    return names.index(name)
+
+
+@contextmanager
+def _editing(file: Path, key: str) -> Iterator[Any]:
+    """The document, for changes in the block; it is checked and written at its end."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    file = file.resolve()  # a link stays a link, to the new contents
+    try:
+        document = tomlkit.parse(file.read_bytes().decode())
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read; run `parley init` to write one.") from error
-    except (TOMLKitError, TypeError, AttributeError) as error:
-        raise SettingsError(f"{file}: `{'.'.join(key)}` cannot be set; edit the file by hand.") from error
+    except TOMLKitError as error:
+        raise SettingsError(f"{file}: `{key}` cannot be set; edit the file by hand.") from error
+    try:
+        yield document
+    except (TOMLKitError, TypeError, AttributeError, KeyError, IndexError) as error:
+        raise SettingsError(f"{file}: `{key}` cannot be set; edit the file by hand.") from error
     text = tomlkit.dumps(document)
     _check(text, file)
     _replace(file, text)

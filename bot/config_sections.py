@@ -14,6 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from bot import schedule
+from bot.errors import SettingsError
+from bot.llm.lora import parse_lora
+
 STARTER: Literal["starter"] = "starter"
 """The small model that comes as a package."""
 DISCORD_API = "https://discord.com/api/v10"
@@ -57,11 +61,31 @@ def _url(value: object) -> object:
     return value
 
 
+def _schedule(value: object) -> object:
+    if isinstance(value, str) and value.strip():
+        schedule.parse(value)
+    return value
+
+
+def _timezone(value: object) -> object:
+    return schedule.check_timezone(value) if isinstance(value, str) else value
+
+
+def _urls(value: object) -> object:
+    if isinstance(value, str):
+        return _url(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        return tuple(_url(one) for one in value)
+    raise ValueError('an address such as "http://localhost:8080/v1", or a list of them')
+
+
 def as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
 Text = Annotated[str, Field(min_length=1)]
+Times = Annotated[str, BeforeValidator(_schedule), Field(description=schedule.ALLOWED)]
+"""A schedule as `bot.schedule.parse` reads it; empty: never, or as something else says."""
 FilePath = Annotated[Path, BeforeValidator(_path), Field(description="a path")]
 ModelPath = Annotated[
     Literal["starter"] | Path,
@@ -70,6 +94,11 @@ ModelPath = Annotated[
 ]
 Url = Annotated[
     str, BeforeValidator(_url), Field(description='an address such as "http://localhost:8080/v1"')
+]
+Urls = Annotated[
+    str | tuple[str, ...],
+    BeforeValidator(_urls),
+    Field(description='an address such as "http://localhost:8080/v1", or a list of them'),
 ]
 Texts = Annotated[
     tuple[Text, ...], BeforeValidator(as_tuple), Field(description='a list of texts, such as ["a", "b"]')
@@ -95,8 +124,8 @@ class LLMSettings(Section):
     enabled: bool = True
     """False: answers are quotes from the documents."""
     model: ModelPath = STARTER
-    url: Url | None = None
-    """A server that speaks OpenAI's protocol, instead of `model`."""
+    url: Urls | None = None
+    """A server that speaks OpenAI's protocol, instead of `model`; or several, which share the work."""
     name: Text | None = None
     """What to call the model in requests to `url`."""
     context: int = Field(default=4096, ge=512, le=1_048_576)
@@ -108,6 +137,12 @@ class LLMSettings(Section):
     """None: the physical cores that this process may use."""
     gpu_layers: int = Field(default=-1, ge=-1, le=1000)
     """-1: all of them when there is a GPU."""
+    parallel: int | None = Field(default=None, ge=1, le=64)
+    """Answers that are written at once, each with a context of its own. None: as many as memory allows."""
+    lora: Texts = ()
+    """LoRA adapters for `model`, GGUF files with or without a scale: "style.gguf", "style.gguf=0.5"."""
+    speculation: bool = True
+    """Guess words from the prompt and have several verified at once; the answers are the same."""
     timeout: float = Field(default=120.0, ge=1, le=3600)
     """Seconds for a whole answer."""
     api_key: SecretStr | None = Field(default=None, exclude=True)
@@ -118,6 +153,23 @@ class LLMSettings(Section):
         if self.max_tokens > self.context // 2:
             raise ValueError("max_tokens at most half of context, or there is no room for passages")
         return self
+
+    @field_validator("lora")
+    @classmethod
+    def _name_adapters(cls, lora: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for text in lora:
+                parse_lora(text)
+        except SettingsError as error:
+            raise ValueError(
+                'a list of paths, each with a scale if need be, as in ["style.gguf=0.5"]'
+            ) from error
+        return lora
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers, none if `model` is used."""
+        return (self.url,) if isinstance(self.url, str) else self.url or ()
 
 
 class KnowledgeSettings(Section):
@@ -130,7 +182,11 @@ class KnowledgeSettings(Section):
     """Passages that retrieval returns."""
     chunk_tokens: int = Field(default=200, ge=50, le=2000)
     refresh_minutes: int = Field(default=15, ge=0, le=10_080)
-    """How often a serving process reads the sources again. 0: never."""
+    """How often a serving process reads a source again that has no `schedule`. 0: never."""
+    addable: Annotated[
+        tuple[FilePath, ...], BeforeValidator(as_tuple), Field(description="a list of paths")
+    ] = ()
+    """Folders below which admins may add sources in chat. Empty: they may not."""
 
 
 class SourceSettings(Section):
@@ -145,6 +201,16 @@ class SourceSettings(Section):
     include: Texts = ()
     """Patterns of the files to take. Empty: every kind of file that can be read."""
     exclude: Texts = ()
+    schedule: Times = ""
+    """When it is read again: "15m", "6h", "1d", or a line of cron such as "0 3 * * mon-fri". Empty: as
+    `knowledge.refresh_minutes` says."""
+    paused: bool = False
+    """Whether it is left as it is: searched, and not read again."""
+    evaluation: FilePath | None = None
+    """Questions with the documents that answer them (`feedback.evaluate`); the source is searched for these before
+    a new state of it becomes visible, and every night."""
+    tolerance: float = Field(default=0.05, ge=0, le=1)
+    """The share of those questions that a new state may find no more."""
 
     @field_validator("name")
     @classmethod
@@ -195,6 +261,24 @@ class InboxSettings(Section):
 
     keep: int = Field(default=30, ge=1, le=3650)
     """Days after which what has an outcome is deleted."""
+
+
+class SchedulesSettings(Section):
+    """`[schedules]`: what is done by the clock. Times are lines of cron or intervals, see `sources.schedule`."""
+
+    timezone: Annotated[str, BeforeValidator(_timezone), Field(description=schedule.ZONE)] = "UTC"
+    """Of the lines of cron, such as "Europe/Berlin"."""
+    evaluate: Times = "0 2 * * *"
+    """When the sources with questions are evaluated. Empty: never."""
+    collect: Times = "0 4 * * *"
+    """When is deleted what is too old. Empty: never."""
+    digest: Times = "0 9 * * mon"
+    """When the week is summed up in `digest_channel`. Empty: never."""
+    digest_channel: Annotated[str, Field(pattern=r"^[a-z]+:[A-Za-z0-9_:-]+$")] | None = Field(
+        default=None, description='a channel with its platform, such as "slack:C024BE7LH"'
+    )
+    keep_turns: int = Field(default=365, ge=1, le=36_500)
+    """Days after which an answer and its votes are deleted."""
 
 
 class SlackSettings(Section):

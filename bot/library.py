@@ -5,7 +5,7 @@ Its methods block; the assistant calls them in threads. Nothing slow (torch, Chr
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,9 @@ from sqlalchemy import Engine
 from bot.attachments import cut
 from bot.config import Settings, SourceSettings
 from bot.database import migrate, open_database
+from bot.declared import Declared
 from bot.errors import UsageError
+from bot.evaluations import Evaluation, Evaluations, RetrievalGate, evaluate, retrieval_questions
 from bot.evidence import Vocabulary
 from knowledge.access import EVERYONE, visible_sources
 from knowledge.chunking import Chunker, ChunkSettings
@@ -25,7 +27,7 @@ from knowledge.documents import Chunk, Hit
 from knowledge.embedding import Embedder, SentenceTransformerEmbedder
 from knowledge.errors import LoadError
 from knowledge.manifest import Manifest
-from knowledge.sources.folder import KNOWN_TYPES, FolderSource
+from knowledge.sources.folder import KNOWN_TYPES
 from knowledge.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from knowledge.lexical import Lexical
     from knowledge.planning import ProgressCallback, SyncReport
     from knowledge.retriever import Retriever
+    from knowledge.rollback import Rollback
 
 LONGEST_FILE = 200_000
 """Characters of an attached file: some 70 pages, embedded in seconds while somebody waits."""
@@ -56,8 +59,18 @@ class Library:
         self._built: _Parts | None = None
         self.is_loaded = False
         """Whether a search has worked, or would work without loading anything first."""
-        self.sources = [_source(source) for source in settings.sources]
-        self.visible_to = {source.name: source.visible_to for source in self.sources}
+        self.evaluations = Evaluations(engine)
+        self._declared = Declared(settings.sources)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Those that are declared now."""
+        return self._declared.now.sources
+
+    @property
+    def visible_to(self) -> dict[str, frozenset[str]]:
+        """By source the principals that may see it; always the same object."""
+        return self._declared.visible_to
 
     @property
     def visible_to_everyone(self) -> frozenset[str]:
@@ -127,26 +140,105 @@ class Library:
         """The passages of an attached file, see `bot.attachments.Cutter`; raises `EmbeddingModelError`."""
         return cut(self._chunker, name, text)
 
+    def set_sources(self, sources: Sequence[SourceSettings]) -> None:
+        """Take up other sources while people ask; what is running goes on with those it began with.
+
+        A source that is no longer there is not searched from now on; the next sync removes its documents. One that has
+        another place than what may be indexed under its name is shown to nobody until it has been read, because who may
+        see it says nothing about the documents of the old place. Raises `KnowledgeError`.
+        """
+        self._declared.change(sources, indexed=self.counts)
+        self.settings = self.settings.model_copy(update={"sources": tuple(sources)})
+
     def sync(
         self,
         *,
         only: str | None = None,
         dry_run: bool = False,
         retry_failed: bool = False,
+        force: bool = False,
         on_progress: "ProgressCallback | None" = None,
     ) -> "SyncReport":
         """Bring the index up to date with the sources; raises `KnowledgeError`, or `UsageError` for `only`.
 
-        With `retry_failed`, files that could not be read are tried again although they have not changed.
+        A paused source is read only when `only` names it, or when everything must be read anew. With `retry_failed`,
+        files that could not be read are tried again although they have not changed.
+
+        A source with questions is searched for them before its new state becomes visible, and what they find is
+        remembered. If they find less by more than the source's tolerance, `EvaluationDropError` is raised and nothing
+        changes for anybody, unless `force` is given; giving the same again with `force` does no work twice. Questions
+        that cannot be read are told of in the report.
         """
-        if only is not None and only not in self.visible_to:
-            raise UsageError(
-                f"There is no source named {only!r} in {self.settings.file}; "
-                f"the sources are: {', '.join(self.visible_to) or 'none yet'}."
-            )
-        return self.index.sync(
-            self.sources, only=only, dry_run=dry_run, retry_failed=retry_failed, on_progress=on_progress
+        from knowledge.planning import Progress
+
+        declaration = self._declared.now
+        if only is not None:
+            declaration.find(only)
+
+        def ticked(source: str, done: int, total: int) -> None:
+            if on_progress:
+                on_progress(Progress("evaluate", done, total, source))
+
+        gate = RetrievalGate(
+            declaration.settings,
+            self.evaluations,
+            top_k=self.settings.knowledge.top_k,
+            force=force,
+            on_question=ticked,
         )
+        report = self.index.sync(
+            declaration.sources,
+            only=only,
+            paused=declaration.paused,
+            dry_run=dry_run,
+            retry_failed=retry_failed,
+            gate=gate,
+            on_progress=on_progress,
+        )
+        for result in gate.results:
+            self.evaluations.add(result)
+        for part in report.sources:
+            part.note = gate.notes.get(part.name, "")
+        if not dry_run:
+            read = [part.name for part in report.sources if not part.error]
+            self._declared.was_read(read, of=declaration)
+        return report
+
+    def rollback(self, *, dry_run: bool = False) -> "Rollback":
+        """Take back the last reindex that changed anything; again, to take that back. See `Index.rollback`.
+
+        The next sync of a source would bring its new state again, so the caller pauses the sources that the result
+        names. Raises `KnowledgeError`.
+        """
+        return self.index.rollback(dry_run=dry_run)
+
+    def collect(self) -> int:
+        """Remove what interrupted reindexing left behind, see `Index.collect`; raises `KnowledgeError`."""
+        return self.index.collect()
+
+    def evaluate(self, source: str) -> Evaluation:
+        """Search for the questions of a source in what is indexed now, and remember what they find.
+
+        Raises `UsageError`, `QuestionFileError`, `KnowledgeError` and `DatabaseError`.
+        """
+        settings = self._declared.now.find(source)
+        if settings.evaluation is None:
+            raise UsageError(
+                f"{source} has no questions to evaluate it with: give it `evaluation`, the path of a question set, in "
+                f"{self.settings.file}."
+            )
+        questions = retrieval_questions(settings.evaluation)
+        if source not in self.counts:
+            raise UsageError(f"Nothing of {source} is indexed yet; run `parley reindex`.")
+        evaluation = evaluate(
+            self.retriever,
+            questions,
+            source=source,
+            revision=Manifest(self._engine).state().revision,
+            top_k=self.settings.knowledge.top_k,
+        )
+        self.evaluations.add(evaluation)
+        return evaluation
 
     @cached_property
     def _chunker(self) -> Chunker:
@@ -178,7 +270,7 @@ class Library:
             embedder=embedder,
             index=Index(self._engine, store, embedder, self._chunk_settings, lock),
             lexical=lexical,
-            retriever=Retriever(self._engine, store, embedder, lexical),
+            retriever=Retriever(Manifest(self._engine), store, embedder, lexical),
         )
 
 
@@ -191,13 +283,3 @@ def open_library(settings: Settings) -> Iterator[Library]:
         yield Library(settings, engine)
     finally:
         engine.dispose()
-
-
-def _source(settings: SourceSettings) -> Source:
-    return FolderSource(
-        settings.name,
-        settings.path,
-        visible_to=frozenset(settings.visible_to),
-        include=settings.include,
-        exclude=settings.exclude,
-    )

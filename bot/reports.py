@@ -62,6 +62,9 @@ def sync_json(report: "SyncReport") -> dict[str, object]:
                 "chunks": source.chunks,
                 "failures": [{"path": path, "reason": reason} for path, reason in source.failed],
                 "error": source.error or None,
+                "note": source.note or None,
+                "to_load": source.to_load,
+                "expected_seconds": source.expected_seconds,
                 "seconds": round(source.seconds, 2),
             }
             for source in report.sources
@@ -89,6 +92,8 @@ def sync_lines(report: "SyncReport") -> Iterator[str]:
         )
         done = ", ".join(f"{count} {what}" for count, what in counts if count) or "no documents"
         yield f"{source.name}: {done}; {source.chunks} passages"
+        if source.note:
+            yield f"  {source.note}"
         for path, reason in source.failed:
             yield f"  not read: {reason if reason.startswith(path) else f'{path}: {reason}'}"
     for name in report.removed_sources:

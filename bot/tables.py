@@ -5,6 +5,9 @@
     place_settings  bot.places        how the assistant behaves in a conversation
     secrets         bot.vault         an encrypted token
     thread_files    bot.thread_files  the text of a file that came with a question
+    audit           bot.audit         what an admin did, or somebody else tried
+    job_runs        bot.job_runs      how a scheduled job came out the last time
+    evaluations     bot.evaluations   how well a source's questions found their documents
 
 They are created by `bot.migrations`, never here.
 """
@@ -96,6 +99,50 @@ thread_files = sa.Table(
     sa.Column("text", Text, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Index(None, "platform", "conversation_id", "thread_id", "created_at"),
+)
+
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("platform", Text, nullable=False),
+    sa.Column("workspace_id", Text, nullable=False),
+    sa.Column("conversation_id", Text, nullable=False),
+    sa.Column("user_id", Text, nullable=False),
+    sa.Column("command", Text, nullable=False, doc="As it was said."),
+    sa.Column("outcome", Text, nullable=False, doc='"done", "refused" or "failed".'),
+    sa.Column("detail", Text, nullable=False, doc="One sentence, or empty."),
+    sa.Index(None, "at"),
+)
+
+job_runs = sa.Table(
+    "job_runs",
+    metadata,
+    sa.Column("job", Text, primary_key=True),
+    sa.Column("due_at", Moment, doc="What the last run was due at."),
+    sa.Column("began_at", Moment),
+    sa.Column("ended_at", Moment, doc="Null while it runs, or when the process ended in it."),
+    sa.Column("outcome", Text, nullable=False, doc="See `bot.job_runs.Outcome`."),
+    sa.Column("told", Text, nullable=False, doc="One sentence about the outcome."),
+    sa.Column("failures", sa.Integer, nullable=False, doc="In a row."),
+)
+
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False, doc="Of the index."),
+    sa.Column("questions", sa.Integer, nullable=False),
+    sa.Column(
+        "found", sa.Integer, nullable=False, doc="Questions with a right document among the first five."
+    ),
+    sa.Column("mrr", sa.Float, nullable=False),
+    sa.Column("missed", sa.JSON, nullable=False, doc="Ids of the others."),
+    sa.Index(None, "source", "at"),
 )
 
 

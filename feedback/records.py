@@ -16,6 +16,9 @@ Outcome = Literal["answered", "cancelled", "failed"]
 
 Score = Literal[1, -1]
 
+REASONS = ("wrong", "incomplete", "outdated", "wrong source", "too slow", "other")
+"""What may be wrong with an answer, as people choose it after a 👎. Programs may send other words."""
+
 
 def now() -> datetime:
     """The present moment with a time zone; naive times never enter the database."""
@@ -64,6 +67,10 @@ class Turn:
     dropped: tuple[str, ...] = ()
     """Sentences the model wrote that failed the check and were not shown."""
     error: str | None = None
+    audience: tuple[str, ...] | None = None
+    """Principals of which each lets people see it where it was asked: ("slack:C42",). Unlike the principals of a
+    place, which all its people have, one is enough. Empty: the asker alone, as in a direct message or a reply that
+    only they see. None: not kept, by an earlier version; then nothing may be concluded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ migrations in `bot`, never here. Works on SQLite and PostgreSQL. What a database
 U+FFFD, see `feedback.columns`: a turn must always be storable.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,53 +17,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from feedback.columns import CONSTRAINT_NAMES, Moment, Text, storable
+from feedback.columns import Moment, Text, storable
 from feedback.errors import StoreError, UnknownTurnError
 from feedback.records import Score, SourceRecord, Turn, Vote
+from feedback.schema import metadata, turns, votes
+
+__all__ = ["Counts", "FeedbackStore", "RatedTurn", "metadata", "turns", "votes"]
 
 _PAGE = 500
 """Turns read at once; bounds memory, and stays below SQLite's limit of variables in a statement."""
-
-
-metadata = sa.MetaData(naming_convention=CONSTRAINT_NAMES)
-
-turns = sa.Table(
-    "turns",
-    metadata,
-    sa.Column("id", Text, primary_key=True),
-    sa.Column("platform", Text, nullable=False),
-    sa.Column("conversation_id", Text, nullable=False),
-    sa.Column("thread_id", Text, nullable=False),
-    sa.Column("user_id", Text, nullable=False),
-    sa.Column("question", Text, nullable=False),
-    sa.Column("answer", Text, nullable=False),
-    sa.Column("mode", Text, nullable=False),
-    sa.Column("outcome", Text, nullable=False),
-    sa.Column("sources", sa.JSON, nullable=False),
-    sa.Column("retrieved", sa.JSON, nullable=False),
-    sa.Column("model_id", Text, nullable=False),
-    sa.Column("prompt_id", Text, nullable=False),
-    sa.Column("started_at", Moment, nullable=False),
-    sa.Column("retrieve_ms", sa.Integer, nullable=False),
-    sa.Column("first_text_ms", sa.Integer),
-    sa.Column("total_ms", sa.Integer, nullable=False),
-    sa.Column("dropped", sa.JSON, nullable=False),
-    sa.Column("error", Text),
-    sa.Index(None, "platform", "conversation_id", "thread_id", "started_at"),
-    sa.Index(None, "started_at", "id"),
-)
-
-votes = sa.Table(
-    "votes",
-    metadata,
-    sa.Column("turn_id", Text, sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("user_id", Text, primary_key=True),
-    sa.Column("score", sa.SmallInteger, nullable=False),
-    sa.Column("reason", Text, nullable=False),
-    sa.Column("comment", Text, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.CheckConstraint("score IN (-1, 1)", name="score"),
-)
+_BATCH = 200
+"""Turns deleted in one transaction: about a hundredth of a second in which nobody else can write to SQLite."""
+_PAUSE = 0.01
+"""Seconds between two of them, in which others can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +70,11 @@ class FeedbackStore:
         upsert = insert.on_conflict_do_update(
             index_elements=list(turns.primary_key), set_=replaced, where=may_replace
         )
-        with self._begin() as connection:
+        with self.transaction() as connection:
             connection.execute(upsert)
 
     def turn(self, turn_id: str) -> Turn | None:
-        with self._begin() as connection:
+        with self.transaction() as connection:
             row = connection.execute(sa.select(turns).where(turns.c.id == turn_id)).one_or_none()
         return None if row is None else _turn(row)
 
@@ -125,7 +92,7 @@ class FeedbackStore:
         insert = self._insert(votes).from_select([c.name for c in votes.c], found)
         replaced = {c.name: insert.excluded[c.name] for c in votes.c if not c.primary_key}
         upsert = insert.on_conflict_do_update(index_elements=list(votes.primary_key), set_=replaced)
-        with self._begin() as connection:
+        with self.transaction() as connection:
             saved = connection.execute(upsert.returning(votes.c.turn_id)).one_or_none()
         if saved is None:
             raise UnknownTurnError("This answer is no longer stored, so the vote was not kept; ask again.")
@@ -133,12 +100,12 @@ class FeedbackStore:
     def withdraw_vote(self, turn_id: str, user_id: str) -> bool:
         """Delete a person's vote on a turn; False when there was none."""
         mine = (votes.c.turn_id == turn_id) & (votes.c.user_id == user_id)
-        with self._begin() as connection:
+        with self.transaction() as connection:
             return connection.execute(sa.delete(votes).where(mine)).rowcount > 0
 
     def votes(self, turn_id: str) -> list[Vote]:
         """Everybody's votes on a turn, oldest first."""
-        with self._begin() as connection:
+        with self.transaction() as connection:
             return _votes(connection, [turn_id]).get(turn_id, [])
 
     def history(self, platform: str, conversation_id: str, thread_id: str, *, limit: int) -> list[Turn]:
@@ -150,7 +117,7 @@ class FeedbackStore:
             .order_by(turns.c.started_at.desc(), turns.c.id.desc())
             .limit(limit)
         )
-        with self._begin() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(query).all()
         return [_turn(row) for row in reversed(rows)]
 
@@ -177,7 +144,7 @@ class FeedbackStore:
             query = query.where(sa.exists().where(votes.c.turn_id == turns.c.id, votes.c.score == score))
         page = query
         while True:
-            with self._begin() as connection:
+            with self.transaction() as connection:
                 found = [_turn(row) for row in connection.execute(page)]
                 opinions = _votes(connection, [turn.id for turn in found])
             for turn in found:
@@ -198,7 +165,7 @@ class FeedbackStore:
         )
         scores = sa.select(votes.c.score, sa.func.count()).join(turns).where(recent).group_by(votes.c.score)
         voted = sa.select(sa.func.count(votes.c.turn_id.distinct())).join(turns).where(recent)
-        with self._begin() as connection:
+        with self.transaction() as connection:
             rows = [(str(outcome), str(mode), int(n)) for outcome, mode, n in connection.execute(grouped)]
             by_score = {int(score): int(n) for score, n in connection.execute(scores)}
             voted_turns = connection.execute(voted).scalar_one()
@@ -217,14 +184,36 @@ class FeedbackStore:
             voted=voted_turns,
         )
 
+    def expire(self, before: datetime) -> int:
+        """Delete the turns begun before then, with their votes; returns how many turns.
+
+        In small transactions, oldest first, so that answers are stored meanwhile. When one of them fails, the
+        earlier ones stay done.
+        """
+        old = (
+            sa.select(turns.c.id)
+            .where(turns.c.started_at < before)
+            .order_by(turns.c.started_at, turns.c.id)
+            .limit(_BATCH)
+        )
+        deleted = 0
+        while True:
+            with self.transaction() as connection:
+                connection.execute(sa.delete(votes).where(votes.c.turn_id.in_(old)))
+                batch = connection.execute(sa.delete(turns).where(turns.c.id.in_(old))).rowcount
+            deleted += batch
+            if batch < _BATCH:
+                return deleted
+            time.sleep(_PAUSE)
+
     def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An insert that can say what to do about a row that is there already."""
         is_postgresql = self._engine.dialect.name == "postgresql"
         return postgresql.insert(table) if is_postgresql else sqlite.insert(table)
 
     @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        """A transaction whose failures are the package's own error."""
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A transaction whose failures are the package's own error; for this package's reports."""
         try:
             with self._engine.begin() as connection:
                 yield connection

@@ -19,4 +19,6 @@ def visible_sources(
 
     A place without `everyone`, such as a channel shared with another company, sees only what names it.
     """
-    return frozenset(name for name, allowed in visible_to.items() if not principals.isdisjoint(allowed))
+    # A copy, because the sources of a running assistant may be changed from another thread meanwhile.
+    sources = dict(visible_to).items()
+    return frozenset(name for name, allowed in sources if not principals.isdisjoint(allowed))

@@ -1,15 +1,14 @@
 """What is indexed, in SQL: documents, their chunks, and which of them are live.
 
-A version of a document is its content under one generation (embedding model, chunking, loaders). Versions are
-written dead and become live together, in the one transaction of `publish`. The revision counts these
-transactions.
+Versions (`knowledge.versions`) are written dead and become live together, in the one transaction of `publish`;
+`take_back` is the way back. Every transaction that changes what is live has a revision of its own. One that changes
+nothing of that, only where files lie or why some failed, keeps the revision, and with it the way back.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,72 +19,11 @@ from knowledge.chunking import Passage
 from knowledge.documents import Chunk, Document
 from knowledge.errors import IndexDamagedError
 from knowledge.schema import chunks, documents, failures, index_state
+from knowledge.versions import Failure, Publication, State, Version, chunk_id, version_id
 
 _STATE_ID = 1
 _IDS_PER_QUERY = 500
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The index as a whole."""
-
-    revision: int = 0
-    generation: str = ""
-    """'' before the first sync has ended."""
-    embedder: str = ""
-    unfinished: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a document."""
-
-    version: str
-    id: str
-    source: str
-    path: str
-    uri: str
-    content_hash: str
-    generation: str
-    live: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be loaded; it is not tried again before its content or the loaders change."""
-
-    document_id: str
-    source: str
-    path: str
-    content_hash: str
-    """'' when the file could not even be read."""
-    loader_version: int
-    reason: str
-
-
-@dataclass(slots=True)
-class Publication:
-    """What becomes visible in one transaction."""
-
-    generation: str
-    embedder: str
-    live: dict[str, set[str]] = field(default_factory=dict)
-    """For each source the versions that are live from now on; a source that is missing here keeps its own."""
-    uris: dict[str, str] = field(default_factory=dict)
-    """New uri by version, for files that moved with their folder."""
-    failures: dict[str, list[Failure]] = field(default_factory=dict)
-    """For each source all its failures."""
-    removed_sources: set[str] = field(default_factory=set)
-
-
-def version_id(document_id: str, content_hash: str, generation: str) -> str:
-    """The same content under the same generation has the same version, so a crashed run can be continued."""
-    return hashlib.sha256(f"{document_id}\0{content_hash}\0{generation}".encode()).hexdigest()[:32]
-
-
-def chunk_id(version: str, position: int) -> str:
-    """Unique over all versions."""
-    return f"{version}-{position}"
+_JOINED = chunks.join(documents, documents.c.version == chunks.c.version)
 
 
 class Manifest:
@@ -101,9 +39,9 @@ class Manifest:
 
     def versions(self) -> list[Version]:
         """Every version there is, live or not."""
-        names = ("version", "id", "source", "path", "uri", "content_hash", "generation", "live")
+        columns = [documents.c[field.name] for field in fields(Version)]
         with self._transaction() as connection:
-            rows = connection.execute(select(*(documents.c[name] for name in names))).all()
+            rows = connection.execute(select(*columns)).all()
         return [Version(*row) for row in rows]
 
     def failures(self) -> dict[str, Failure]:
@@ -165,30 +103,45 @@ class Manifest:
 
     def publish(self, publication: Publication) -> None:
         """Make a sync visible, all of it or nothing."""
-        with self._transaction() as connection:
+        with self._transaction(reads_first=True) as connection:
+            state = _state(connection)
             rows = connection.execute(select(documents.c.version, documents.c.source).where(documents.c.live))
             current: dict[str, set[str]] = {}
             for row in rows:
                 current.setdefault(row.source, set()).add(row.version)
+            going: set[str] = set()
+            coming: set[str] = set()
             for source in publication.removed_sources:
-                _set_live(connection, current.get(source, set()), live=False)
+                going |= current.get(source, set())
                 connection.execute(delete(failures).where(failures.c.source == source))
             for source, wanted in publication.live.items():
                 before = current.get(source, set())
-                _set_live(connection, before - wanted, live=False)
-                _set_live(connection, wanted - before, live=True)
+                going |= before - wanted
+                coming |= wanted - before
             for version, uri in publication.uris.items():
                 connection.execute(update(documents).where(documents.c.version == version).values(uri=uri))
             for source, failed in publication.failures.items():
                 connection.execute(delete(failures).where(failures.c.source == source))
                 if failed:
                     connection.execute(insert(failures), [_failure_row(failure) for failure in failed])
-            _set_state(
-                connection,
-                revision=_state(connection).revision + 1,
-                generation=publication.generation,
-                embedder=publication.embedder,
+            if going or coming or publication.generation != state.generation:
+                _flip(connection, state, going=going, coming=coming)
+                _set_state(connection, generation=publication.generation, embedder=publication.embedder)
+
+    def take_back(self) -> None:
+        """Undo the last revision as a new one, whose own way back leads to what was live until now."""
+        with self._transaction(reads_first=True) as connection:
+            state = _state(connection)
+            came = select(documents.c.version).where(
+                documents.c.live, documents.c.live_since == state.revision
             )
+            went = select(documents.c.version).where(
+                ~documents.c.live, documents.c.retired_in == state.revision
+            )
+            going = set(connection.execute(came).scalars())
+            coming = set(connection.execute(went).scalars())
+            _flip(connection, state, going=going, coming=coming)
+            _set_state(connection, generation=state.previous_generation, embedder=state.previous_embedder)
 
     def delete_versions(self, versions: Iterable[str]) -> None:
         """Forget versions and their chunks."""
@@ -205,12 +158,11 @@ class Manifest:
 
     def find_live(self, ids: Iterable[str]) -> dict[str, Chunk]:
         """Those of the chunks that are live, by id."""
-        found: dict[str, Chunk] = {}
-        with self._transaction() as connection:
-            for page in _pages(ids):
-                rows = connection.execute(_chunk_query().where(documents.c.live, chunks.c.id.in_(page)))
-                found.update((row.id, _chunk(row)) for row in rows)
-        return found
+        return self._find(ids, _chunk_query().where(documents.c.live))
+
+    def find(self, ids: Iterable[str]) -> dict[str, Chunk]:
+        """Those of the chunks that there are, live or not, by id."""
+        return self._find(ids, _chunk_query())
 
     def chunks_of(self, versions: Iterable[str]) -> list[Chunk]:
         """The chunks of some versions, live or not."""
@@ -233,12 +185,25 @@ class Manifest:
                     found.setdefault(row.version, []).append(row.id)
         return found
 
-    def live_ids(self, source: str) -> set[str]:
-        """The ids of a source's live chunks."""
-        joined = chunks.join(documents, documents.c.version == chunks.c.version)
-        query = select(chunks.c.id).select_from(joined).where(documents.c.live, documents.c.source == source)
+    def ids(self, source: str, generation: str) -> set[str]:
+        """The ids of a source's chunks in a generation, live or not: those that have vectors."""
+        query = (
+            select(chunks.c.id)
+            .select_from(_JOINED)
+            .where(documents.c.source == source, documents.c.generation == generation)
+        )
         with self._transaction() as connection:
             return set(connection.execute(query).scalars())
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """For each source and generation the number of chunks, live or not; only where there are any."""
+        query = (
+            select(documents.c.source, documents.c.generation, func.count())
+            .select_from(_JOINED)
+            .group_by(documents.c.source, documents.c.generation)
+        )
+        with self._transaction() as connection:
+            return {(source, generation): n for source, generation, n in connection.execute(query)}
 
     def live_counts(self) -> dict[str, tuple[int, int]]:
         """For each source the numbers of live documents and chunks."""
@@ -252,10 +217,20 @@ class Manifest:
         with self._transaction() as connection:
             return {source: (files, passages) for source, files, passages in connection.execute(query)}
 
+    def _find(self, ids: Iterable[str], query: Select[Any]) -> dict[str, Chunk]:
+        found: dict[str, Chunk] = {}
+        with self._transaction() as connection:
+            for page in _pages(ids):
+                rows = connection.execute(query.where(chunks.c.id.in_(page)))
+                found.update((row.id, _chunk(row)) for row in rows)
+        return found
+
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, *, reads_first: bool = False) -> Iterator[Connection]:
+        """`reads_first`: it writes after reading; SQLite would refuse that when somebody else wrote in between."""
+        engine = self._engine.execution_options(sqlite_begin="IMMEDIATE") if reads_first else self._engine
         try:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise IndexDamagedError(
@@ -265,20 +240,31 @@ class Manifest:
 
 
 def _state(connection: Connection) -> State:
-    names = ("revision", "generation", "embedder", "unfinished")
-    row = connection.execute(select(*(index_state.c[name] for name in names))).one_or_none()
+    columns = [index_state.c[field.name] for field in fields(State)]
+    row = connection.execute(select(*columns)).one_or_none()
     return State(*row) if row else State()
 
 
 def _set_state(connection: Connection, **values: object) -> None:
     if not connection.execute(update(index_state).values(**values)).rowcount:
-        initial = {"id": _STATE_ID, "revision": 0, "generation": "", "embedder": "", "unfinished": False}
-        connection.execute(insert(index_state), {**initial, **values})
+        connection.execute(insert(index_state), {"id": _STATE_ID, **asdict(State()), **values})
 
 
-def _set_live(connection: Connection, versions: AbstractSet[str], *, live: bool) -> None:
-    for page in _pages(sorted(versions)):
-        connection.execute(update(documents).where(documents.c.version.in_(page)).values(live=live))
+def _flip(connection: Connection, state: State, *, going: AbstractSet[str], coming: AbstractSet[str]) -> None:
+    """Begin a revision in which some versions are live no more, and others are."""
+    revision = state.revision + 1
+    for versions, values in (
+        (going, {"live": False, "retired_in": revision}),
+        (coming, {"live": True, "live_since": revision, "retired_in": None}),
+    ):
+        for page in _pages(sorted(versions)):
+            connection.execute(update(documents).where(documents.c.version.in_(page)).values(**values))
+    _set_state(
+        connection,
+        revision=revision,
+        previous_generation=state.generation,
+        previous_embedder=state.embedder,
+    )
 
 
 def _failure_row(failure: Failure) -> Mapping[str, object]:

@@ -1,14 +1,17 @@
 """What a sync has to do, decided from content hashes alone, and the report of what it did."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
 
 from knowledge.errors import LoadError, SourceError
 from knowledge.loaders import LOADER_VERSION, document_id
-from knowledge.manifest import Failure, Manifest, Publication, State, Version, version_id
+from knowledge.manifest import Manifest
 from knowledge.sources.protocol import Source, SourceFile
+from knowledge.versions import Failure, Publication, State, Version, changed_sources, version_id
 
 Outcome = Literal["added", "changed", "unchanged"]
 
@@ -17,10 +20,10 @@ Outcome = Literal["added", "changed", "unchanged"]
 class Progress:
     """Where a sync stands, for a progress bar."""
 
-    stage: Literal["read", "index", "clean up"]
+    stage: Literal["read", "index", "evaluate", "clean up"]
     done: int
     total: int
-    """Files; 0 while the number is not known."""
+    """Files, or questions while they are tried; 0 while the number is not known."""
     detail: str
     """The source, or the file's path."""
 
@@ -41,10 +44,18 @@ class SourceReport:
     """Path and reason; the previous version, if there is one, stays in the index."""
     chunks: int = 0
     """Live after the sync (before it, in a dry run)."""
+    before: int = 0
+    """Documents that were live before."""
+    to_load: int = 0
+    """Files that have to be loaded and embedded, as far as that is known beforehand."""
+    expected_seconds: float | None = None
+    """Of a dry run: what that will take, by the speed of earlier runs on this machine; None without any."""
     seconds: float = 0.0
     """Spent on loading and embedding this source's files."""
     error: str = ""
     """Why the source as a whole could not be read; its documents stay as they were."""
+    note: str = ""
+    """What somebody should know although all went well, a sentence."""
 
     def count(self, outcome: Outcome) -> None:
         """One more file with this outcome."""
@@ -76,6 +87,28 @@ class SyncReport:
         """All failed files, with reasons."""
         return [failure for source in self.sources for failure in source.failed]
 
+    @property
+    def to_load(self) -> int:
+        """Files that have to be loaded and embedded, in all."""
+        return sum(source.to_load for source in self.sources)
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """What loading them will take; None when that is not known for every source."""
+        expected = [source.expected_seconds for source in self.sources]
+        return None if None in expected else math.fsum(seconds for seconds in expected if seconds)
+
+    def is_large(self, *, share: float = 0.25, files: int = 200) -> bool:
+        """Whether somebody should look at the difference first, of a dry run.
+
+        It is when more than `share` of a source's documents would change or go, when a whole source would go, or when
+        more than `files` of a source have to be loaded.
+        """
+        return bool(self.removed_sources) or any(
+            source.to_load > files or source.changed + source.deleted > share * source.before
+            for source in self.sources
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ToLoad:
@@ -100,6 +133,8 @@ class Plan:
     publication: Publication
     report: SyncReport
     retry_failed: bool
+    spared: frozenset[str] = frozenset()
+    """Configured sources that were not read; what is staged of them stays."""
     to_load: list[ToLoad] = field(default_factory=list)
 
     def source_report(self, name: str) -> SourceReport:
@@ -124,10 +159,6 @@ class Plan:
     @property
     def changes_anything(self) -> bool:
         """Whether publishing would differ from what is visible now."""
-        live: dict[str, set[str]] = {}
-        for version in self.versions.values():
-            if version.live:
-                live.setdefault(version.source, set()).add(version.version)
         publication = self.publication
         failed = {failure for group in publication.failures.values() for failure in group}
         known = {f for f in self.old_failures.values() if f.source in publication.failures}
@@ -137,8 +168,13 @@ class Plan:
             or publication.removed_sources
             or failed != known
             or self.state.generation != self.generation
-            or any(versions != live.get(source, set()) for source, versions in publication.live.items())
+            or changed_sources(self.versions.values(), publication)
         )
+
+    def keeps(self, version: Version, *, revision: int) -> bool:
+        """Whether a version stays at the end; `revision` is the one that the index has then."""
+        is_staged = version.is_staged and version.generation == self.generation
+        return version.is_kept(revision) or (is_staged and version.source in self.spared)
 
 
 def make_plan(
@@ -151,8 +187,11 @@ def make_plan(
     read: Callable[[SourceFile], bytes],
     retry_failed: bool,
     progress: ProgressCallback,
+    paused: AbstractSet[str] = frozenset(),
 ) -> Plan:
     """Compare the sources with the manifest; reads every file once, parses and writes nothing.
+
+    Those that are `paused` are left out unless they are asked for by `only`, or a new generation has to be built.
 
     Raises:
         SourceError: `only` is unknown, or a source cannot be read while a new generation is built.
@@ -178,7 +217,7 @@ def make_plan(
     everything = only is None or plan.report.rebuilt
     live = plan.live()
     for source in sources:
-        if everything or source.name == only:
+        if source.name == only or (everything and (plan.report.rebuilt or source.name not in paused)):
             progress(Progress("read", 0, 0, source.name))
             _plan_source(plan, source, live=live, read=read, progress=progress)
     if everything:
@@ -186,6 +225,7 @@ def make_plan(
         failed = {failure.source for failure in plan.old_failures.values()}
         plan.publication.removed_sources = (indexed | failed) - names
         plan.report.removed_sources = sorted(indexed - names)
+    plan.spared = frozenset(names - plan.publication.live.keys())
     return plan
 
 
@@ -198,6 +238,7 @@ def _plan_source(
     progress: ProgressCallback,
 ) -> None:
     report = SourceReport(source.name)
+    report.before = sum(1 for version in live.values() if version.source == source.name)
     plan.report.sources.append(report)
     try:
         files = list(source.files())
@@ -247,12 +288,9 @@ def _plan_file(
     elif (
         failure
         and not plan.retry_failed
-        and (failure.content_hash, failure.loader_version)
-        == (
-            content_hash,
-            LOADER_VERSION,
-        )
+        and (failure.content_hash, failure.loader_version) == (content_hash, LOADER_VERSION)
     ):
         plan.fail(file, source=source, content_hash=content_hash, error=failure.reason)
     else:
         plan.to_load.append(ToLoad(file, source, document, outcome))
+        plan.source_report(source).to_load += 1

@@ -36,6 +36,8 @@ documents = Table(
     Column("content_hash", String(64), nullable=False),
     Column("generation", String(40), nullable=False),
     Column("live", Boolean, nullable=False),
+    Column("live_since", Integer, nullable=False, server_default="0", doc="Revision that made it live."),
+    Column("retired_in", Integer, doc="Revision that took it away; null while it is live or was never."),
     Column("metadata", JSON, nullable=False),
     Column("indexed_at", DateTime(timezone=True), nullable=False),
     Index("ix_documents_live_source", "live", "source"),
@@ -74,4 +76,12 @@ index_state = Table(
         "embedder", Text, nullable=False, doc="Fingerprint of the embedding model of the live generation."
     ),
     Column("unfinished", Boolean, nullable=False, doc="A sync has begun and not collected its rubbish."),
+    Column(
+        "previous_generation",
+        String(40),
+        nullable=False,
+        server_default="",
+        doc="Before the last publication.",
+    ),
+    Column("previous_embedder", Text, nullable=False, server_default=""),
 )

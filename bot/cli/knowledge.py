@@ -1,16 +1,22 @@
-"""`parley search`, `parley reindex` and `parley sources`."""
+"""`parley search`, `parley reindex`, `parley rollback`, `parley eval` and `parley sources`."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from bot.cli.context import out, print_json, settings, sync_progress
+from bot.cli.context import err, out, print_json, settings, sync_progress, working
 
 
 def register(app: typer.Typer) -> None:
     app.command()(search)
     app.command()(reindex)
+    app.command()(rollback)
     app.command()(sources)
+    measures = typer.Typer(help="Measure how well questions are served.", no_args_is_help=True)
+    measures.command()(retrieval)
+    measures.callback()(_measures)
+    app.add_typer(measures, name="eval")
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,19 +58,102 @@ def reindex(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Show the new state even if its questions find less than before.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read the sources again: what changed is embedded, what is gone is removed."""
     from bot.library import open_library
     from bot.reports import sync_json, sync_lines
+    from knowledge.errors import EvaluationDropError
 
-    with open_library(settings()) as library, sync_progress(quiet=as_json) as on_progress:
-        report = library.sync(only=source, dry_run=dry_run, retry_failed=True, on_progress=on_progress)
+    with open_library(settings()) as library:
+        try:
+            with sync_progress(quiet=as_json) as on_progress:
+                report = library.sync(
+                    only=source, dry_run=dry_run, retry_failed=True, force=force, on_progress=on_progress
+                )
+        except EvaluationDropError as error:
+            err().print("No longer found:", *(f"- {one}" for one in error.missed), sep="\n", markup=False)
+            err().print("`parley reindex --force` shows the new state anyway.", markup=False)
+            raise
     if as_json:
         print_json(sync_json(report))
-    else:
-        for line in sync_lines(report):
-            out().print(line, markup=False)
+        return
+    for line in sync_lines(report):
+        out().print(line, markup=False)
+
+
+def rollback(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take back the last reindex that changed anything; a second time, take that back."""
+    from bot.library import open_library
+
+    with open_library(settings()) as library:
+        done = library.rollback(dry_run=dry_run)
+    if as_json:
+        print_json(asdict(done))
+        return
+    verb = "would " if dry_run else ""
+    for part in done.sources:
+        counts = (
+            (part.added, f"{verb}come back"),
+            (part.changed, f"{verb}become what they were"),
+            (part.deleted, f"{verb}go"),
+        )
+        told = ", ".join(f"{count} {what}" for count, what in counts if count)
+        out().print(f"{part.name}: of its documents {told}", markup=False)
+    if not dry_run:
+        out().print(
+            "The next reindex brings the new state again, unless you correct the files or pause the source "
+            "(`paused = true` in parley.toml)."
+        )
+
+
+def _measures() -> None:
+    """A command of its own for each measure, also while there is only one."""
+
+
+def retrieval(
+    source: Annotated[
+        str | None, typer.Argument(help="Only this source; else all that have questions.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Try a source's questions on what is indexed: is a right document among the first five passages?"""
+    from bot.errors import UsageError
+    from bot.library import open_library
+    from feedback.evaluate import RECALL_K
+    from feedback.metrics import Proportion
+
+    with open_library(settings()) as library:
+        names = [source] if source else [one.name for one in library.settings.sources if one.evaluation]
+        if not names:
+            raise UsageError(
+                "No source has questions: give one `evaluation`, the path of a question set, in parley.toml."
+            )
+        with working("Searching"):
+            results = [library.evaluate(name) for name in names]
+    if as_json:
+        print_json([asdict(result) | {"at": result.at.isoformat()} for result in results])
+        return
+    for result in results:
+        span = Proportion(result.found, result.questions).interval
+        out().print(
+            f"{result.source}: {result.found} of {result.questions} questions find their document among the first "
+            f"{RECALL_K} passages ({result.recall:.0%}, 95% interval {span.low:.0%} to {span.high:.0%}); "
+            f"MRR {result.mrr:.2f}",
+            markup=False,
+        )
+        if result.missed:
+            out().print(f"  not found: {', '.join(result.missed)}", markup=False)
 
 
 def sources(*, as_json: AsJson = False) -> None:

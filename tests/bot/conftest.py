@@ -1,28 +1,27 @@
-"""A small library in memory: three passages, a hashing embedder and the words' own statistics; and a database.
+"""A small library in memory: three passages, a hashing embedder and the words' own statistics; and a database."""
 
-PARLEY_TEST_POSTGRES may hold the URL of an empty PostgreSQL database.
-"""
-
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from bot import tables
+from bot.administration.channel import channel_commands
+from bot.administration.status import Status, status_command
+from bot.administration.stop import stop_command
 from bot.attachments import cut
-from bot.commands import Commands, Status, channel_commands, status_command, stop_command
+from bot.commands import Commands
 from bot.database import open_database
 from bot.messages import IncomingMessage
 from bot.places import Places
 from knowledge.chunking import Chunker, ChunkSettings
 from knowledge.documents import Chunk, Hit
 from tests.knowledge.fakes import HashingEmbedder
+from tests.postgres import database_url, postgres_url
 
-POSTGRES = os.environ.get("PARLEY_TEST_POSTGRES")
+__all__ = ["database_url", "postgres_url"]
 
 TRAVEL = """\
 The company pays for hotels up to a limit.
@@ -87,14 +86,12 @@ def search() -> FakeSearch:
     return FakeSearch([chunk("travel", TRAVEL), chunk("leave", LEAVE), chunk("vpn", VPN)])
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
     """A database with the tables of the durable core."""
-    is_postgres = request.param == "postgresql"
-    made = open_database(POSTGRES if POSTGRES and is_postgres else f"sqlite:///{tmp_path / 'core.db'}")
+    made = open_database(database_url)
     tables.metadata.create_all(made)
     yield made
-    tables.metadata.drop_all(made)
     made.dispose()
 
 
@@ -107,5 +104,5 @@ def make_commands(engine: sa.Engine) -> Commands:
     async def stop(_: IncomingMessage) -> bool:
         return False
 
-    channel = channel_commands(Places(engine), source_names=["handbook"])
+    channel = channel_commands(Places(engine), source_names=lambda: ["handbook"])
     return Commands([status_command(status), stop_command(stop), *channel])

@@ -111,6 +111,13 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[llm]\nenabled = 1", "`llm.enabled` is 1; it must be true or false."),
         ("[llm]\nmodel = 4", '`llm.model` is 4; it must be "starter" or the path of a GGUF file.'),
         ("[llm]\nurl = 'x'", '`llm.url` is "x"; it must be an address such as'),
+        ("[llm]\nurl = []", "`llm.url` is an empty list; it must be an address such as"),
+        ("[llm]\nurl = ['http://h/v1', 3]", "`llm.url` is a list; it must be an address such as"),
+        (
+            "[llm]\nlora = ['style.gguf=strong']",
+            "`llm.lora` is a list; it must be a list of paths, each with a",
+        ),
+        ("[llm]\nparallel = 0", "`llm.parallel` is 0; it must be a whole number from 1 to 64."),
         (f"[llm]\nurl = 'http://a:{HUSH}@h/'", "put the key into PARLEY_LLM_API_KEY"),
         (f"[llm]\napi_key = '{HUSH}'", "set PARLEY_LLM_API_KEY instead"),
         (f"[web]\ntoken = '{HUSH}'", "set PARLEY_WEB_TOKEN instead"),
@@ -131,6 +138,21 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "`database_url` holds a password; set PARLEY_DATABASE_URL",
         ),
         (f"database_url = 'postgresql://h/x?password={HUSH}'", "`database_url` holds a password"),
+        (
+            "[[sources]]\nname = 'a'\npath = 'x'\nschedule = 'hourly'",
+            '`sources[0].schedule` is "hourly"; it must be an interval such as "15m", "6h" or "1d", or a line of cron',
+        ),
+        (
+            "[[sources]]\nname = 'a'\npath = 'x'\nschedule = '30s'",
+            '"30s"; it must be an interval such as "15m"',
+        ),
+        ("[[sources]]\nname = 'a'\npath = 'x'\nschedule = 5", "is 5; it must be an interval such as"),
+        ("[schedules]\ncollect = '0m'", '`schedules.collect` is "0m"; it must be an interval from "1m"'),
+        ("[schedules]\ndigest = '0 9 30 2 *'", "it must be a time that comes"),
+        (
+            "[schedules]\ntimezone = 'Europe/Belrin'",
+            '`schedules.timezone` is "Europe/Belrin"; it must be the name of a time zone, such as "Europe/Berlin".',
+        ),
         ("database_url = 'mysql://h/x'", "`database_url` must begin with sqlite:///"),
     ],
 )
@@ -206,6 +228,16 @@ def test_first_file_is_valid(file: Path, model: str) -> None:
         new_settings_text(name="A B", path="docs", model=model)
 
 
+def test_schedules(file: Path) -> None:
+    settings = _load(
+        file,
+        "[[sources]]\nname = 'a'\npath = 'x'\nschedule = '0 3 * * Mon-Fri'\n"
+        "[schedules]\ntimezone = 'Europe/Berlin'\nevaluate = ''\ncollect = '1d'\n",
+    )
+    assert settings.sources[0].schedule == "0 3 * * Mon-Fri"
+    assert (settings.schedules.evaluate, settings.schedules.collect) == ("", "1d")
+
+
 def test_set_key_keeps_the_rest(file: Path) -> None:
     file.write_text("# mine\n[llm]\nmodel = 'a.gguf'  # the small one\n")
     file.chmod(0o640)
@@ -258,3 +290,15 @@ def test_set_key_needs_a_file(file: Path) -> None:
 def test_a_source_leaves_the_name_of_attached_files(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="another name"):
         parse_settings('[[sources]]\nname = "attachment"\npath = "."\n', file=tmp_path / "p.toml", environ={})
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("", ()),
+        ("[llm]\nurl = 'http://a:1/v1'", ("http://a:1/v1",)),
+        ("[llm]\nurl = ['http://a:1/v1', 'https://b/v1']", ("http://a:1/v1", "https://b/v1")),
+    ],
+)
+def test_a_server_or_several(file: Path, text: str, urls: tuple[str, ...]) -> None:
+    assert _load(file, text).llm.urls == urls

@@ -1,7 +1,6 @@
 """A database is created, migrated once, and never mistaken for another."""
 
 import multiprocessing
-import os
 import sqlite3
 import subprocess
 import sys
@@ -18,23 +17,16 @@ from bot import migrations
 from bot.database import migrate, open_database, transaction
 from bot.errors import DatabaseError
 
-POSTGRES = os.environ.get("PARLEY_TEST_POSTGRES")
-
 
 def _url(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
     """An empty database."""
-    url = POSTGRES if POSTGRES and request.param == "postgresql" else _url(tmp_path / "parley.db")
-    made = open_database(url)
+    made = open_database(database_url)
     yield made
-    with made.begin() as connection:
-        found = sa.MetaData()
-        found.reflect(connection)
-        found.drop_all(connection)
     made.dispose()
 
 

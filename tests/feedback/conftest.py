@@ -1,9 +1,7 @@
-"""A store on each kind of database; PARLEY_TEST_POSTGRES may hold the URL of an empty PostgreSQL database."""
+"""A store on each kind of database."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +9,18 @@ import sqlalchemy as sa
 
 from feedback.records import SourceRecord, Turn
 from feedback.store import FeedbackStore, metadata
+from tests.postgres import database_url, postgres_url
 
-POSTGRES = os.environ.get("PARLEY_TEST_POSTGRES")
+__all__ = ["database_url", "postgres_url"]
+
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    url = POSTGRES if POSTGRES and request.param == "postgresql" else f"sqlite:///{tmp_path / 'test.db'}"
-    made = sa.create_engine(url)
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    made = sa.create_engine(database_url)
     metadata.create_all(made)
     yield made
-    metadata.drop_all(made)
     made.dispose()
 
 

@@ -27,6 +27,14 @@ def test_turn_round_trip(store: FeedbackStore) -> None:
     assert store.turn("other") is None
 
 
+@pytest.mark.parametrize("audience", [None, (), ("slack:C42", "discord:ä role"), ("a\0",)])
+def test_who_could_see_a_turn_is_kept(store: FeedbackStore, audience: tuple[str, ...] | None) -> None:
+    store.save_turn(make_turn(audience=audience))
+    found = store.turn("t0000")
+    assert found is not None
+    assert found.audience == (("a\ufffd",) if audience == ("a\0",) else audience)
+
+
 def test_unstorable_characters_are_replaced(store: FeedbackStore) -> None:
     source = replace(make_turn().sources[0], text="a\0b")
     store.save_turn(make_turn(question="x\0y\ud800z", sources=(source,), dropped=("\0",)))
@@ -192,6 +200,35 @@ def test_counts(store: FeedbackStore) -> None:
     assert store.counts(since=START + timedelta(minutes=1)).up == 0
 
 
+def test_old_turns_expire_with_their_votes(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedback.store._BATCH", 3)
+    for n in range(9):
+        store.save_turn(make_turn(n))
+        store.save_vote(Vote(turn_id=f"t{n:04}", user_id="bob", score=1))
+    assert store.expire(START) == 0
+    assert store.expire(START + timedelta(minutes=6)) == 6  # the last batch finds nothing
+    assert [one.turn.id for one in store.turns(newest_first=False)] == ["t0006", "t0007", "t0008"]
+    assert [store.votes(f"t{n:04}") != [] for n in (0, 5, 6, 8)] == [False, False, True, True]
+    assert store.expire(START + timedelta(days=1)) == 3
+    assert (store.counts().turns, store.counts().up) == (0, 0)
+
+
+def test_answers_are_stored_while_old_ones_expire(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feedback.store._BATCH", 1)
+    for n in range(3):
+        store.save_turn(make_turn(n))
+    new = iter(range(10, 20))
+    # Between two batches, somebody else can write.
+    monkeypatch.setattr(
+        "feedback.store.time.sleep",
+        lambda _: store.save_turn(make_turn(next(new), started_at=START + timedelta(days=9))),
+    )
+    assert store.expire(START + timedelta(days=1)) == 3
+    assert [one.turn.id for one in store.turns(newest_first=False)] == ["t0010", "t0011", "t0012"]
+
+
 def test_no_library_error_escapes(tmp_path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
     store = FeedbackStore(engine)
@@ -204,6 +241,7 @@ def test_no_library_error_escapes(tmp_path: Path) -> None:
         lambda: store.history("a", "b", "c", limit=1),
         store.turns,
         store.counts,
+        lambda: store.expire(START),
     )
     for call in calls:
         with pytest.raises(StoreError, match="parley doctor"):

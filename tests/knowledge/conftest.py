@@ -2,18 +2,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Engine, NullPool, create_engine
 
 from knowledge.embedding import SentenceTransformerEmbedder
 from knowledge.schema import metadata
+from tests.knowledge.setting import Setting, memory_engine
+from tests.postgres import database_url, postgres_url
 
-
-def memory_engine() -> Engine:
-    """A SQLite database in memory with the manifest's tables."""
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    metadata.create_all(engine)
-    return engine
+__all__ = ["database_url", "postgres_url"]
 
 
 @pytest.fixture
@@ -24,11 +20,25 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
+def any_engine(database_url: str) -> Iterator[Engine]:
+    """A database of each kind with the manifest's tables."""
+    engine = create_engine(database_url, poolclass=NullPool)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An empty folder for documents."""
     folder = tmp_path / "docs"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def setting(engine: Engine, root: Path) -> Setting:
+    return Setting(root, engine=engine)
 
 
 @pytest.fixture(scope="session")

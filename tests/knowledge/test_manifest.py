@@ -4,7 +4,8 @@ from sqlalchemy import Engine, create_engine
 from knowledge.chunking import Passage
 from knowledge.documents import Document
 from knowledge.errors import IndexDamagedError
-from knowledge.manifest import Failure, Manifest, Publication, State, version_id
+from knowledge.manifest import Manifest
+from knowledge.versions import Failure, Publication, State, version_id
 
 
 def stage(
@@ -21,8 +22,12 @@ def publication(**live: set[str]) -> Publication:
 
 
 @pytest.fixture
-def manifest(engine: Engine) -> Manifest:
-    return Manifest(engine)
+def manifest(any_engine: Engine) -> Manifest:
+    return Manifest(any_engine)
+
+
+def live(manifest: Manifest) -> set[str]:
+    return {version.version for version in manifest.versions() if version.live}
 
 
 def test_an_empty_index(manifest: Manifest) -> None:
@@ -43,7 +48,7 @@ def test_staged_versions_are_invisible_until_published(manifest: Manifest) -> No
     assert (first.id, first.uri, first.title, first.source) == (f"{version}-0", "/a.md", "Title a", "docs")
     assert (second.uri, second.heading, second.position, second.document_id) == ("/a.md#a1", "H", 1, "id-a")
     assert manifest.find_live([first.id, "unknown"]) == {first.id: first}
-    assert manifest.live_ids("docs") == {first.id, second.id}
+    assert manifest.ids("docs", "g1") == {first.id, second.id}
     assert manifest.live_counts() == {"docs": (1, 2)}
 
 
@@ -51,11 +56,11 @@ def test_publishing_flips_whole_sources_and_leaves_others_alone(manifest: Manife
     a, b, other = stage(manifest, "a"), stage(manifest, "b"), stage(manifest, "c", source="other")
     manifest.publish(publication(docs={a}, other={other}))
     manifest.publish(publication(docs={b}))
-    assert {version.version for version in manifest.versions() if version.live} == {b, other}
+    assert live(manifest) == {b, other}
     removal = publication()
     removal.removed_sources = {"other"}
     manifest.publish(removal)
-    assert {version.version for version in manifest.versions() if version.live} == {b}
+    assert live(manifest) == {b}
     assert manifest.state().revision == 3
 
 
@@ -95,6 +100,47 @@ def test_unfinished_syncs_are_remembered(manifest: Manifest) -> None:
     assert manifest.state().unfinished
     manifest.end()
     assert manifest.state() == State(revision=1, generation="g1", embedder="model@1", unfinished=False)
+
+
+def test_what_a_publication_took_away_comes_back_with_its_state(manifest: Manifest) -> None:
+    a, b, other = stage(manifest, "a"), stage(manifest, "b"), stage(manifest, "c", source="other")
+    manifest.publish(publication(docs={a}, other={other}))
+    new = stage(manifest, "b", generation="g2")
+    second = Publication(generation="g2", embedder="model@2", live={"docs": {new}})
+    second.removed_sources = {"other"}
+    manifest.publish(second)
+    assert live(manifest) == {new}
+
+    manifest.take_back()
+    assert live(manifest) == {a, other}
+    assert manifest.state() == State(
+        3, "g1", "model@1", previous_generation="g2", previous_embedder="model@2"
+    )
+    manifest.take_back()
+    assert live(manifest) == {new}
+    state = manifest.state()
+    assert (state.revision, state.generation, state.embedder) == (4, "g2", "model@2")
+    kept = {version.version: version.is_kept(4) for version in manifest.versions()}
+    assert kept == {a: True, b: False, other: True, new: True}
+
+
+def test_failures_and_addresses_make_no_revision(manifest: Manifest) -> None:
+    version = stage(manifest, "a")
+    manifest.publish(publication(docs={version}))
+    moved = publication(docs={version})
+    moved.uris = {version: "/moved/a.md"}
+    moved.failures = {"docs": [Failure("id-b", "docs", "b", "hash", 1, "broken")]}
+    manifest.publish(moved)
+    assert manifest.state().revision == 1
+    assert "id-b" in manifest.failures()
+
+
+def test_chunks_of_a_generation_are_counted_whether_live_or_not(manifest: Manifest) -> None:
+    a, b, old = stage(manifest, "a"), stage(manifest, "b"), stage(manifest, "a", generation="g0", count=1)
+    manifest.publish(publication(docs={a}))
+    assert manifest.counts() == {("docs", "g1"): 4, ("docs", "g0"): 1}
+    assert manifest.ids("docs", "g1") == {f"{a}-0", f"{a}-1", f"{b}-0", f"{b}-1"}
+    assert manifest.find([f"{old}-0", f"{a}-0", "unknown"]).keys() == {f"{old}-0", f"{a}-0"}
 
 
 def test_more_ids_than_a_statement_may_have(manifest: Manifest) -> None:

@@ -9,11 +9,13 @@ from knowledge.chunking import ChunkSettings
 from knowledge.documents import Chunk
 from knowledge.embedding import Embedder
 from knowledge.errors import IndexOutdatedError
-from knowledge.index import Index, collection_name
+from knowledge.index import Index
 from knowledge.lexical import Lexical
+from knowledge.manifest import Manifest
 from knowledge.retriever import LEXICAL_WEIGHT, Retriever, diversify, fuse
 from knowledge.sources import FolderSource
 from knowledge.store import ChromaStore, VectorStore
+from knowledge.versions import collection_name
 from tests.knowledge.fakes import HashingEmbedder, MemoryStore
 
 DOCS = frozenset({"docs"})
@@ -25,7 +27,7 @@ class Corpus:
     def __init__(self, engine: Engine, root: Path, *, store: VectorStore, embedder: Embedder) -> None:
         self.engine, self.root, self.store, self.embedder = engine, root, store, embedder
         self.lexical = Lexical()
-        self.retriever = Retriever(engine, store, embedder, self.lexical)
+        self.retriever = Retriever(Manifest(engine), store, embedder, self.lexical)
 
     def add(self, **files: str) -> None:
         for name, text in files.items():
@@ -116,7 +118,7 @@ def test_vectors_of_dead_chunks_do_not_crowd_out_the_live_ones(corpus: Corpus) -
 
 def test_another_embedding_model_must_reindex(corpus: Corpus) -> None:
     corpus.add(**HANDBOOK)
-    other = Retriever(corpus.engine, corpus.store, HashingEmbedder(name="new"), Lexical())
+    other = Retriever(Manifest(corpus.engine), corpus.store, HashingEmbedder(name="new"), Lexical())
     with pytest.raises(
         IndexOutdatedError, match=r"with the embedding model hashing@64.*Run `parley reindex`"
     ):

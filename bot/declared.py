@@ -1,0 +1,104 @@
+"""The sources as they are declared, which may change while people ask.
+
+`visible_to` is one object for good: whoever holds it sees a change at once. Two sources may be seen in a mixed state
+for a moment, one as before and one as now; a single source never is.
+"""
+
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.config import SourceSettings
+from bot.errors import UsageError
+from knowledge.sources.folder import FolderSource
+from knowledge.sources.protocol import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """The sources at one moment."""
+
+    settings: tuple[SourceSettings, ...]
+    sources: tuple[Source, ...]
+    """One for each of the settings, in their order."""
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Names of those that are left as they are."""
+        return frozenset(source.name for source in self.settings if source.paused)
+
+    def find(self, name: str) -> SourceSettings:
+        """The settings of a source; raises `UsageError`."""
+        for source in self.settings:
+            if source.name == name:
+                return source
+        names = ", ".join(source.name for source in self.settings)
+        raise UsageError(f"There is no source named {name!r}; the sources are: {names or 'none yet'}.")
+
+
+class Declared:
+    """Holds the present `Declaration`; used from any thread."""
+
+    def __init__(self, settings: Sequence[SourceSettings]) -> None:
+        self._lock = threading.Lock()
+        self._elsewhere: set[str] = set()
+        """Sources under whose names the documents of another place are still indexed."""
+        self.now = _declaration(settings)
+        self.visible_to: dict[str, frozenset[str]] = {}
+        """By source the principals that may see it."""
+        self._show()
+
+    def change(self, settings: Sequence[SourceSettings], *, indexed: Collection[str]) -> None:
+        """Take up other sources; `indexed` are the names under which documents can be found.
+
+        One that has another place than those documents is shown to nobody until it `was_read`: who may see it says
+        nothing about the documents of the old place.
+        """
+        with self._lock:
+            before = self.now
+            self.now = _declaration(settings)
+            known = {source.name for source in before.settings}
+            same = self._unmoved(before)
+            self._elsewhere |= {
+                source.name
+                for source in settings
+                if source.name not in same and (source.name in known or source.name in indexed)
+            }
+            self._show()
+
+    def was_read(self, names: Iterable[str], *, of: Declaration) -> None:
+        """Note that what is indexed under these names is from the places of that declaration."""
+        with self._lock:
+            self._elsewhere -= set(names) & self._unmoved(of)
+            self._show()
+
+    def _unmoved(self, before: Declaration) -> set[str]:
+        """Names of the sources that have the place that they had."""
+        places = {source.name: (source.kind, source.path) for source in before.settings}
+        return {
+            source.name
+            for source in self.now.settings
+            if places.get(source.name) == (source.kind, source.path)
+        }
+
+    def _show(self) -> None:
+        shown = {source.name: source.visible_to for source in self.now.sources}
+        self._elsewhere &= shown.keys()
+        shown |= dict.fromkeys(self._elsewhere, frozenset())
+        for name in self.visible_to.keys() - shown.keys():
+            del self.visible_to[name]
+        self.visible_to.update(shown)
+
+
+def _declaration(settings: Sequence[SourceSettings]) -> Declaration:
+    return Declaration(tuple(settings), tuple(_source(source) for source in settings))
+
+
+def _source(settings: SourceSettings) -> Source:
+    return FolderSource(
+        settings.name,
+        settings.path,
+        visible_to=frozenset(settings.visible_to),
+        include=settings.include,
+        exclude=settings.exclude,
+    )

@@ -1,0 +1,56 @@
+"""A new state of the index before it becomes visible, searched as it would be searched afterwards.
+
+It is searched by the retriever that people's questions go through, on other rows of the same manifest and other vectors
+of the same store, so that a test of it says what publishing would bring. The words of each state are indexed by its
+first search (seconds for a large index); nothing is written.
+"""
+
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from knowledge.documents import Chunk
+from knowledge.manifest import Manifest
+from knowledge.retriever import Retriever
+from knowledge.versions import State, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is about to be published, and what is visible now."""
+
+    changed: frozenset[str]
+    """Names of the sources with other documents than now."""
+    new: frozenset[str]
+    """Those of them that have no documents now."""
+    revision: int
+    """That the index will have."""
+    before: Retriever
+    """On what is visible now. Searching raises IndexOutdatedError when that needs another embedding model."""
+    after: Retriever
+    """On what would be visible."""
+
+
+Gate = Callable[[Candidate], None]
+"""Looks at a candidate, and raises a KnowledgeError when it must not become visible."""
+
+
+class Edition:
+    """Some versions of the manifest as if they were the live ones; see `knowledge.retriever.Shelf`."""
+
+    def __init__(self, manifest: Manifest, versions: AbstractSet[str], state: State) -> None:
+        self._manifest = manifest
+        self._versions = versions
+        self._state = state
+
+    def state(self) -> State:
+        """That of the index if these were live."""
+        return self._state
+
+    def live_chunks(self) -> list[Chunk]:
+        """All chunks of these versions."""
+        return sorted(self._manifest.chunks_of(self._versions), key=lambda chunk: chunk.id)
+
+    def find_live(self, ids: Iterable[str]) -> dict[str, Chunk]:
+        """Those of the chunks that belong to these versions, by id."""
+        return self._manifest.find(id_ for id_ in ids if version_of(id_) in self._versions)

@@ -1,0 +1,83 @@
+"""Sources that change under a running assistant."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from bot.config import SourceSettings
+from bot.declared import Declared
+from bot.errors import UsageError
+from knowledge.access import visible_sources
+
+EVERYONE = frozenset({"everyone"})
+
+
+def source(
+    name: str, place: str = "", *, visible_to: str = "everyone", paused: bool = False
+) -> SourceSettings:
+    return SourceSettings(name=name, path=Path(f"/{place or name}"), visible_to=(visible_to,), paused=paused)
+
+
+def test_a_change_shows_in_the_object_that_others_hold() -> None:
+    declared = Declared([source("a"), source("b")])
+    held = declared.visible_to
+    declared.change([source("b", visible_to="slack:C1"), source("c")], indexed={"a", "b"})
+    assert held == {"b": {"slack:C1"}, "c": EVERYONE}
+    assert held is declared.visible_to
+    assert [one.name for one in declared.now.sources] == ["b", "c"]
+
+
+def test_a_source_is_found_by_name_and_paused_ones_are_known() -> None:
+    declared = Declared([source("a"), source("b", paused=True)])
+    assert declared.now.find("b").paused
+    assert declared.now.paused == {"b"}
+    with pytest.raises(UsageError, match="no source named 'c'; the sources are: a, b"):
+        declared.now.find("c")
+    with pytest.raises(UsageError, match="none yet"):
+        Declared([]).now.find("c")
+
+
+def test_documents_of_another_place_are_shown_to_nobody_under_a_name_that_has_moved() -> None:
+    declared = Declared([source("a", "secret", visible_to="slack:C1")])
+    moved = [source("a", "public")]
+    declared.change(moved, indexed={"a"})
+    assert declared.visible_to == {"a": frozenset()}
+    declared.was_read(["a"], of=declared.now)
+    assert declared.visible_to == {"a": EVERYONE}
+
+
+def test_a_name_that_is_given_again_waits_until_it_has_been_read() -> None:
+    declared = Declared([source("a", "secret", visible_to="slack:C1")])
+    declared.change([], indexed={"a"})
+    assert declared.visible_to == {}
+    declared.change([source("a", "public"), source("b")], indexed={"a"})
+    assert declared.visible_to == {"a": frozenset(), "b": EVERYONE}
+
+
+def test_a_run_that_read_the_old_place_shows_nothing_of_the_new_one() -> None:
+    declared = Declared([source("a", "secret")])
+    old = declared.now
+    declared.change([source("a", "public")], indexed=set())
+    declared.was_read(["a"], of=old)
+    assert declared.visible_to == {"a": frozenset()}
+    read = declared.now
+    declared.change([source("a", "public"), source("b")], indexed={"a"})
+    declared.was_read(["a"], of=read)
+    assert declared.visible_to == {"a": EVERYONE, "b": EVERYONE}
+
+
+def test_people_ask_while_the_sources_change() -> None:
+    declared = Declared([source("a")])
+    ended = threading.Event()
+
+    def change() -> None:
+        for number in range(300):
+            declared.change([source("a"), *(source(f"s{n}") for n in range(number % 17))], indexed=set())
+        ended.set()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    while not ended.is_set():
+        assert "a" in visible_sources(declared.visible_to, {"everyone"})
+    thread.join()
