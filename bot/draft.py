@@ -82,11 +82,20 @@ class Draft:
             total_ms=self.total_ms,
             dropped=tuple(self.dropped),
             error=self.error,
+            audience=self._audience(),
         )
 
     def final(self) -> Final:
         """What adapters show below the answer."""
         return _final(self.turn(), note=self.note)
+
+    def _audience(self) -> tuple[str, ...]:
+        """Those in the conversation, and those who may join it.
+
+        `message.principals` would be wrong: `everyone` is in it also for a channel of two, who both are of the team.
+        """
+        alone = self.message.is_private or self.message.addressed == "direct"
+        return () if alone else (self.message.place, *sorted(self.message.open_to))
 
     def _retrieved(self) -> tuple[SourceRecord, ...]:
         return tuple(

@@ -48,6 +48,9 @@ class Entry:
     message: IncomingMessage
     attempts: int
 
+_SETS = ("principals", "open_to")
+"""Fields of a message that JSON can only hold as lists."""
+
 
 class Inbox:
     """Reads and writes the record. Every method may raise `DatabaseError`."""
@@ -58,7 +61,7 @@ class Inbox:
 
     def accept(self, message: IncomingMessage) -> bool:
         """Store the message; False when it is known already, from whichever process."""
-        payload = asdict(message) | {"principals": sorted(message.principals)}
+        payload = asdict(message) | {name: sorted(getattr(message, name)) for name in _SETS}
         row = {
             "turn_id": message.turn_id,
             "platform": message.platform,
@@ -234,8 +237,7 @@ def _message(payload: dict[str, Any]) -> IncomingMessage:
     # JSON made lists of these.
     for name, kind in (("attachments", Attachment), ("context", Said)):
         values[name] = tuple(kind(**_known(kind, one)) for one in values.get(name, ()))
-    if "principals" in values:
-        values["principals"] = frozenset(values["principals"])
+    values |= {name: frozenset(values[name]) for name in _SETS if name in values}
     return IncomingMessage(**values)
 
 

@@ -60,6 +60,9 @@ class IncomingMessage:
     """Whether the platform says that the person may administer it; filled in by `Platform.complete`."""
     principals: frozenset[str] = frozenset({EVERYONE})
     """Who will see the reply; see `knowledge.access`. Filled in by `Platform.complete` where it takes a request."""
+    open_to: frozenset[str] = frozenset()
+    """Principals of which each lets people read the conversation who are not in it, as in a public channel:
+    "slack:T1". Filled in by `Platform.complete`; a guess that leaves some out is safe."""
     attachments: tuple[Attachment, ...] = ()
     context: tuple[Said, ...] = ()
     """The thread before this message, oldest first, without the bot's own part; filled in by `Platform.complete`."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from bot.cli import ask, doctor, feedback, init, knowledge, model, serve
+from bot.cli import ask, audit, doctor, feedback, init, knowledge, model, serve
 from bot.cli.context import state
 from bot.errors import EXPLAINED, UsageError
 
@@ -58,7 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (init, ask, knowledge, model, feedback, doctor, serve):
+for module in (init, ask, knowledge, model, feedback, audit, doctor, serve):
     module.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`parley feedback list|export`."""
+"""`parley feedback list|summary|export`."""
 
 import sys
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ import typer
 from bot.cli.context import err, out, print_json, settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from feedback.store import FeedbackStore
 
 commands = typer.Typer(help="Answers and what people thought of them.", no_args_is_help=True)
@@ -21,16 +23,24 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _store() -> "Iterator[FeedbackStore]":
+def database() -> "Iterator[Engine]":
+    """The database of the settings, with the tables of this version."""
     from bot.database import migrate, open_database
-    from feedback.store import FeedbackStore
 
     engine = open_database(settings().database_url.get_secret_value())
     try:
         migrate(engine)
-        yield FeedbackStore(engine)
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _store() -> "Iterator[FeedbackStore]":
+    from feedback.store import FeedbackStore
+
+    with database() as engine:
+        yield FeedbackStore(engine)
 
 
 @commands.command("list")
@@ -83,6 +93,31 @@ def list_turns(
             votes,
         )
     out().print(table)
+
+
+@commands.command()
+def summary(
+    *,
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="How many days back.")] = 7,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count answers and votes, by place and by week."""
+    from datetime import timedelta
+
+    from rich.markdown import Markdown
+
+    from feedback import report
+    from feedback.records import now
+
+    until = now()
+    with _store() as store:
+        found = report.summary(store, since=until - timedelta(days=days), until=until)
+    if as_json:
+        print_json(report.as_json(found))
+    elif (console := out()).is_terminal:
+        console.print(Markdown(report.as_markdown(found)))
+    else:
+        console.print(report.as_markdown(found), markup=False)
 
 
 @commands.command()

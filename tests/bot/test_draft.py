@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from bot.delivery import deliver
 from bot.draft import Draft, Replay
 from bot.messages import Final, IncomingMessage, Text
@@ -28,6 +30,14 @@ def test_sources_are_what_was_cited_with_the_names_of_their_sources() -> None:
     turn = draft().turn()
     assert [(source.title, source.source) for source in turn.sources] == [("Leave", "handbook")]
     assert [source.title for source in turn.retrieved] == ["Leave", "Travel"]
+
+
+def test_a_turn_says_who_could_see_it_and_the_team_is_not_enough() -> None:
+    team = frozenset({"everyone", "test:team", "test:c"})
+    in_channel = replace(MESSAGE, addressed="mention", principals=team)
+    assert Draft(in_channel, "answer-2").turn().audience == ("test:c",)
+    assert Draft(replace(in_channel, is_private=True), "answer-2").turn().audience == ()
+    assert Draft(replace(in_channel, addressed="direct"), "answer-2").turn().audience == ()
 
 
 async def replayed(turn: Turn) -> list[object]:
