@@ -20,7 +20,7 @@ from bot.llm.cores import default_threads
 from bot.llm.local import LocalLLM
 from bot.llm.models import human_size, inspect, resolve
 from bot.llm.protocol import ChatMessage
-from bot.llm.supervisor import ModelProcess
+from bot.llm.supervisor import Load, ModelProcess
 
 PROMPT_TOKENS = 400
 ANSWER_TOKENS = 100
@@ -60,8 +60,9 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     given = parser.parse_args()
     info = inspect(resolve(given.file, base=Path.cwd()))
+    load = Load(threads=given.threads, gpu_layers=given.gpu_layers)
     started = time.perf_counter()
-    async with ModelProcess(info.path, threads=given.threads, gpu_layers=given.gpu_layers) as process:
+    async with ModelProcess(info.path, load=load) as process:
         await process.ready()
         loaded = time.perf_counter() - started
         llm = LocalLLM(process)

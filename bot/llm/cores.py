@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def default_threads() -> int:
@@ -29,9 +29,18 @@ def _siblings(cpu: int) -> str:
 
 
 def _quota() -> int | None:
-    """Whole CPUs that a container's limit allows (cgroup v2), if it has one."""
+    """Whole CPUs that a container's limit allows, if it has one; both versions of cgroups."""
     try:
-        quota, period = _CGROUP_QUOTA.read_text().split()
-        return max(1, int(quota) // int(period))
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
     except (OSError, ValueError):
+        try:
+            quota, period = (
+                (_CGROUP / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
+            )
+        except OSError:
+            return None
+    try:
+        cpus = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max": no limit
         return None
+    return max(1, int(cpus)) if cpus > 0 else None  # -1: no limit in the old version

@@ -1,14 +1,15 @@
-"""The model that the settings name, as an `LLM`: a file in a child process, a server by URL, or none."""
+"""The model that the settings name, as an `LLM`: a file in a child process, servers by URL, or none."""
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from bot.errors import ModelFileError, ModelUnavailableError
+from bot.llm.balance import Balanced
 from bot.llm.client import OpenAIClient
 from bot.llm.protocol import LLM, ChatMessage, Delta
-from bot.llm.supervisor import ModelProcess
+from bot.llm.supervisor import Load, ModelProcess
 
 _log = logging.getLogger(__name__)
 
@@ -19,11 +20,13 @@ class LocalLLM:
     def __init__(self, process: ModelProcess, *, context: int = 0) -> None:
         self.process = process
         self._context = context
-        self._client = OpenAIClient(socket=process.socket, model=process.path.name)
+        self._client = OpenAIClient(
+            socket=process.socket, model=process.model_id, called="The model's own process"
+        )
 
     @property
     def model_id(self) -> str:
-        return self.process.path.name
+        return self.process.model_id
 
     @property
     def context_window(self) -> int:
@@ -54,6 +57,11 @@ class LocalLLM:
             messages, max_tokens=max_tokens, temperature=temperature, stop=stop
         ) as deltas:
             yield deltas
+
+    async def warnings(self) -> list[str]:
+        """What an operator should know about the loaded model, as sentences."""
+        self._check_up()
+        return await self._client.warnings()
 
     async def aclose(self) -> None:
         """Close the connections; the process belongs to whoever started it."""
@@ -95,12 +103,10 @@ class Unavailable:
 async def connect(
     *,
     path: Path | None = None,
-    url: str | None = None,
+    urls: Sequence[str] = (),
     model: str | None = None,
     api_key: str | None = None,
-    context: int = 0,
-    threads: int = 0,
-    gpu_layers: int = 0,
+    load: Load | None = None,
     state_file: Path | None = None,
 ) -> AsyncIterator[LLM]:
     """The model by URL if there is one, else the file in a child process of its own, else `Unavailable`.
@@ -110,30 +116,34 @@ async def connect(
 
     Args:
         path: a GGUF file; see `bot.llm.models.resolve`.
-        url: a server's base, as in `http://gpu:8000/v1`.
-        model: the name that the server knows the model by; None takes the first that it lists.
-        context: tokens; 0 takes what the model was trained on (at most 8192), or what the server says.
-        threads: 0 takes the physical cores.
-        gpu_layers: -1 puts all on the GPU.
+        urls: servers' bases, as in `http://gpu:8000/v1`; several share the work.
+        model: the name that the servers know the model by; None takes the first that each lists.
+        api_key: for the servers.
+        load: how to load the file; of a server only its `context` counts, 0 takes what the server says.
         state_file: where to remember what this machine's llama.cpp cannot do.
     """
-    if url is not None:
-        async with OpenAIClient(url=url, model=model, api_key=api_key, context=context) as client:
-            yield client
+    load = load or Load()
+    if urls:
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(
+                    OpenAIClient(url=url, model=model, api_key=api_key, context=load.context)
+                )
+                for url in urls
+            ]
+            yield clients[0] if len(clients) == 1 else Balanced(clients)
         return
     if path is None:
         yield Unavailable("No model is set: set llm.model to a GGUF file, or llm.url to a server.")
         return
-    process = ModelProcess(
-        path, context=context, threads=threads, gpu_layers=gpu_layers, state_file=state_file
-    )
+    process = ModelProcess(path, load=load, state_file=state_file)
     try:
         await process.start()
     except ModelFileError as error:
         _log.warning("%s", error)
         yield Unavailable(str(error))
         return
-    llm = LocalLLM(process, context=context)
+    llm = LocalLLM(process, context=load.context)
     try:
         yield llm
     finally:

