@@ -1,7 +1,9 @@
 """The terminal as a chat platform: streamed answers, sources, votes and commands.
 
 With a terminal it edits lines, renders Markdown and shows what is being done; fed from a file or a pipe it prints
-plain text and no moving parts. Ctrl-C stops the answer, not the program.
+plain text and no moving parts (`adapters.terminal`). Ctrl-C stops the answer or the command, not the program.
+
+Administration is that of chat, with a slash: who sits here is an admin.
 """
 
 import asyncio
@@ -14,85 +16,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.console import Console
-from rich.live import Live
-from rich.markdown import Markdown
-from rich.spinner import Spinner
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text as Styled
 
 from adapters.protocol import OnTheLine
 from adapters.render import REASONS, plain_source
+from adapters.terminal import ConsoleReply
 from bot.app import App
 from bot.errors import UsageError
-from bot.messages import Final, IncomingMessage, Progress
-from bot.reports import sync_lines
+from bot.messages import Final, IncomingMessage
+from bot.notices import Notice
 from feedback.records import Score, Vote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
-HELP = """\
-Ask anything in your own words; a follow-up may lean on the question before it.
-  /good            the last answer was good
-  /bad [reason]    it was not: wrong, incomplete, outdated, … (and `: comment`, if you like)
-  /sources         the passages behind the last answer, in full
-  /new             start a new thread
-  /reindex         read the documents again
-  /status, /channel …   what administrators use in chat; /channel shows its forms
-  /quit            leave (so does Ctrl-D)"""
-
-
-class ConsoleReply:
-    """One answer in the terminal: a spinner, then the text as it grows, then the sources."""
-
-    def __init__(self, console: Console, live: Live | None) -> None:
-        self._console = console
-        self._live = live
-        self._text = ""
-
-    async def progress(self, progress: Progress) -> None:
-        if self._live and not self._text:
-            self._live.update(Spinner("dots", text=Styled(f" {progress.text} …", style="dim")))
-
-    async def text(self, content: str) -> None:
-        self._text += content
-        if self._live:
-            self._live.update(Markdown(self._text))
-        else:
-            self._console.out(content, end="", highlight=False)
-
-    async def finish(self, final: Final) -> None:
-        self._end_text()
-        if final.mode == "quotes":
-            self._console.print("In the documents' own words.", style="dim")
-        if final.note:
-            self._console.print(final.note, style="dim")
-        for source in final.sources:
-            self._console.print(plain_source(source), style="dim", soft_wrap=True)
-        self._console.print(f"{final.mode} in {final.total_ms / 1000:.1f} s", style="dim")
-
-    async def fail(self, sentence: str) -> None:
-        self._end_text()
-        self._console.print(sentence, style="red")
-
-    async def say(self, markdown: str) -> None:
-        self._end_text()
-        self._console.print(Markdown(markdown))
-
-    async def stopped(self) -> None:
-        self._end_text()
-        self._console.print("Stopped.", style="dim")
-
-    async def withdraw(self) -> None:
-        self._end_text()
-
-    def _end_text(self) -> None:
-        if self._live:
-            if not self._text:
-                self._live.update("")
-            self._live.stop()
-        elif self._text:
-            self._console.out("")
+OWN = {
+    "/good": "the last answer was good",
+    "/bad [reason]": "it was not: wrong, incomplete, outdated, … (and `: comment`, if you like)",
+    "/cited": "the passages behind the last answer, in full",
+    "/new": "start a new thread",
+    "/help": "show this",
+    "/quit": "leave (so does Ctrl-D)",
+}
+"""What only the terminal has, and what it does."""
 
 
 @dataclass
@@ -119,9 +68,8 @@ class ConsoleAdapter(OnTheLine):
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "/good": self._good,
             "/bad": self._bad,
-            "/sources": self._sources,
+            "/cited": self._cited,
             "/new": self._new,
-            "/reindex": self._reindex,
             "/help": self._help,
         }
 
@@ -188,11 +136,7 @@ class ConsoleAdapter(OnTheLine):
 
     def reply(self, message: IncomingMessage) -> ConsoleReply:  # noqa: ARG002
         """The next answer, below all that is there."""
-        if not self._console.is_terminal:
-            return ConsoleReply(self._console, None)
-        live = Live(console=self._console, refresh_per_second=12, vertical_overflow="visible")
-        live.start()
-        return ConsoleReply(self._console, live)
+        return ConsoleReply(self._console)
 
     def _message(self, text: str) -> IncomingMessage:
         return IncomingMessage(
@@ -234,7 +178,7 @@ class ConsoleAdapter(OnTheLine):
         await asyncio.to_thread(self._app.feedback.save_vote, vote)
         self._console.print("Thank you, 👍 noted." if score > 0 else "Thank you, 👎 noted.")
 
-    async def _sources(self, _: str) -> None:
+    async def _cited(self, _: str) -> None:
         if self._thread.last is None or not self._thread.last.sources:
             self._console.print("The last answer has no sources; ask something first.")
             return
@@ -246,23 +190,34 @@ class ConsoleAdapter(OnTheLine):
         self._thread = _Thread(uuid.uuid4().hex)
         self._console.print("A new thread; what was said before is not part of it.")
 
-    async def _reindex(self, _: str) -> None:
-        task = await self._interruptible(self._app.reindex())
-        if task.cancelled():
-            self._console.print("Stopped; the next /reindex continues there.", style="dim")
-            return
-        for line in sync_lines(task.result()):
-            self._console.print(line, markup=False)
-
     async def _help(self, _: str) -> None:
-        self._console.print(HELP, markup=False)
+        self._console.print("Ask anything in your own words; a follow-up may lean on the question before it.")
+        shared = {f"/{command.usage}": command.about for command in self._app.desk.commands}
+        for heading, listed in (
+            ("In the terminal", OWN),
+            ("Here and in chat", {k: v for k, v in shared.items() if k not in OWN}),
+        ):
+            table = Table.grid(padding=(0, 2))
+            for usage, about in listed.items():
+                table.add_row(Styled(usage, style="bold"), Styled(about))
+            self._console.print(f"\n{heading}:")
+            self._console.print(Padding(table, (0, 0, 0, 2)))
 
     async def _run_command(self, text: str) -> None:
+        message = self._message(text)
+        reply = self.reply(message)
+        task = await self._interruptible(self._app.desk.run_command(message, report=reply.report))
+        if task.cancelled():
+            await reply.stopped()
+            return
         try:
-            told = await self._app.desk.run_command(self._message(text))
+            notice = task.result()
         except UsageError as error:
-            told = str(error)
-        self._console.print(Markdown(told))
+            notice = Notice(str(error))
+        except Exception:
+            await reply.withdraw()
+            raise
+        await reply.say(notice.markdown, actions=notice.actions)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ An `Adapter` is found by the entry-point group `parley.adapters`. It turns the p
 from typing import ClassVar, Protocol
 
 from bot.app import App
+from bot.errors import PlatformError
 from bot.messages import IncomingMessage
 
 
@@ -45,3 +46,15 @@ class OnTheLine:
 
     async def tell_admins(self, sentence: str) -> None:
         """The log has it."""
+
+    async def post(self, conversation_id: str, markdown: str) -> None:  # noqa: ARG002
+        """Always raises `PlatformError`: nobody is there but for an answer."""
+        raise PlatformError(_nobody(conversation_id))
+
+    async def who_reads(self, conversation_id: str) -> frozenset[str]:
+        """Always raises `PlatformError`, as `post`."""
+        raise PlatformError(_nobody(conversation_id))
+
+
+def _nobody(conversation_id: str) -> str:
+    return f"Nothing can be posted to {conversation_id}; name a channel of Slack or Discord."

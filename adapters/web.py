@@ -15,8 +15,9 @@ import hmac
 import ipaddress
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +31,7 @@ from adapters.protocol import OnTheLine
 from bot.app import App
 from bot.errors import SettingsError
 from bot.messages import Final, IncomingMessage, Progress
+from bot.notices import Action
 from bot.reports import answer_json
 from feedback.errors import FeedbackError, UnknownTurnError
 from feedback.records import Score, Vote
@@ -51,7 +53,7 @@ class _Vote(BaseModel):
 
 
 class _QueueReply:
-    """An answer as events for one HTTP response: `text`, then `final` or `error`, then None."""
+    """An answer as events for one HTTP response: `text`, then `final`, `said` or `error`, then None."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[tuple[str, dict[str, object]] | None] = asyncio.Queue()
@@ -68,8 +70,11 @@ class _QueueReply:
     async def fail(self, sentence: str) -> None:
         await self.events.put(("error", {"error": sentence}))
 
-    async def say(self, markdown: str) -> None:
-        await self.text(markdown)
+    async def report(self, markdown: str) -> None:
+        await self.events.put(("report", {"text": markdown}))
+
+    async def say(self, markdown: str, *, actions: Sequence[Action] = ()) -> None:
+        await self.events.put(("said", {"text": markdown, "actions": [asdict(action) for action in actions]}))
 
     async def stopped(self) -> None:
         await self.fail("Stopped.")
@@ -153,7 +158,7 @@ class WebAdapter(OnTheLine):
         async with aclosing(events):
             last = [event async for event in events][-1]
         kind, value = last
-        return JSONResponse(value, status_code=200 if kind == "final" else 500)
+        return JSONResponse(value, status_code=200 if kind in {"final", "said"} else 500)
 
     async def _events(self, message: IncomingMessage) -> AsyncGenerator[tuple[str, dict[str, object]]]:
         """The events of one answer; closing the generator cancels the answer."""

@@ -8,7 +8,6 @@ import asyncio
 import gc
 import getpass
 import logging
-import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -16,29 +15,40 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from bot.administration.assembly import all_commands
 from bot.assistant import Assistant
-from bot.commands import Commands, Status, channel_commands, status_command, stop_command
-from bot.config import Settings
+from bot.audit import Audit
+from bot.commands import AuditOutcome, Commands
+from bot.config import Settings, SourceSettings
 from bot.database import migrate, open_database
 from bot.desk import Desk
 from bot.errors import ModelFileError
 from bot.inbox import Inbox
+from bot.jobs import Jobs
 from bot.library import Library
 from bot.llm import models
+from bot.llm.capacity import MOST_PARALLEL
 from bot.llm.local import Unavailable, connect
+from bot.llm.lora import parse_lora
 from bot.llm.protocol import LLM
+from bot.llm.supervisor import QUEUE_SIZE, Load
+from bot.llm.switch import SwitchableLLM
 from bot.messages import IncomingMessage
+from bot.model_choice import ModelChoice
 from bot.outbox import Outbox
 from bot.places import Places
 from bot.policy import Policy
 from bot.queue import FairQueue
+from bot.reindexing import Reindexing
+from bot.source_editing import SourceEditing
 from bot.telemetry import Figure, Telemetry
 from bot.thread_files import ThreadFiles
+from bot.upkeep import Upkeep
 from bot.vault import Vault
 from feedback.store import FeedbackStore
 
 if TYPE_CHECKING:
-    from knowledge.planning import Progress, ProgressCallback, SyncReport
+    from knowledge.planning import ProgressCallback, SyncReport
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +56,7 @@ log = logging.getLogger(__name__)
 class App:
     """What adapters and commands work with."""
 
-    def __init__(self, settings: Settings, *, library: Library, llm: LLM, engine: Engine) -> None:
+    def __init__(self, settings: Settings, *, library: Library, llm: SwitchableLLM, engine: Engine) -> None:
         self.settings = settings
         self.library = library
         self.llm = llm
@@ -66,6 +76,12 @@ class App:
             temperature=settings.llm.temperature,
             patience=settings.llm.timeout,
         )
+        self.audit = Audit(engine)
+        self.reindexing = Reindexing(library.sync)
+        self.sources = SourceEditing(settings, take_up=self._take_up)
+        self.models = ModelChoice(settings, llm, open_llm=open_llm)
+        self._upkeep = Upkeep(self)
+        self.jobs = Jobs(engine, self._upkeep.entries(), tell=self._tell_admins)
         self.desk = self._make_desk(engine)
         self.telemetry = Telemetry()
         self.telemetry.add(self._figures)
@@ -88,13 +104,7 @@ class App:
             thread_files=self.thread_files,
             policy=Policy(self.settings.policy, self.places, inbox),
             queue=queue,
-            commands=Commands(
-                [
-                    status_command(self._status),
-                    stop_command(self._stop),
-                    *channel_commands(self.places, source_names=self.source_names),
-                ]
-            ),
+            commands=Commands(all_commands(self, engine), record=self._record),
             read_file=self.library.read_file,
             visible_to=self.library.visible_to,
             prepared=self._loaded,
@@ -114,28 +124,22 @@ class App:
         if self._warming:
             await asyncio.wait(self._warming[:1])
 
-    async def _status(self) -> Status:
-        running, waiting = self.desk.load
-        return Status(
-            model=self.llm.model_id or "none; answers are quotes",
-            waiting=waiting,
-            answering=running,
-            sources=dict.fromkeys(self.source_names, (0, 0))
-            | await asyncio.to_thread(lambda: self.library.counts),
-        )
+    async def _record(
+        self, message: IncomingMessage, command: str, outcome: AuditOutcome, detail: str
+    ) -> None:
+        await asyncio.to_thread(self.audit.record, message, command, outcome, detail)
 
-    async def _stop(self, message: IncomingMessage) -> bool:
-        stands_alone = message.addressed == "command" or message.thread_id == message.message_id
-        return await self.desk.stop(
-            platform=message.platform,
-            conversation_id=message.conversation_id,
-            thread_id=None if stands_alone else message.thread_id,
-            user_id=message.user_id,
-        )
+    async def _take_up(self, sources: tuple[SourceSettings, ...]) -> None:
+        """Work with these sources from now on."""
+        await asyncio.to_thread(self.library.set_sources, sources)
+        await self.jobs.reload(self._upkeep.entries())
+
+    async def _tell_admins(self, sentence: str) -> None:
+        await self.desk.tell_admins(sentence)
 
     @property
     def source_names(self) -> list[str]:
-        return [source.name for source in self.library.sources]
+        return self.sources.names
 
     def start(self) -> None:
         """Load what answering needs, in the background; a question that comes earlier waits for it."""
@@ -158,28 +162,18 @@ class App:
         return self.library.is_loaded
 
     async def reindex(
-        self, *, only: str | None = None, dry_run: bool = False, on_progress: "ProgressCallback | None" = None
+        self, *, only: str | None = None, on_progress: "ProgressCallback | None" = None
     ) -> "SyncReport":
-        """Bring the index up to date while answers go on; when cancelled, the work stops at the next file.
-
-        What was done until then is not lost: the next run continues there.
-        """
-        stopped = threading.Event()
-
-        def tick(progress: "Progress") -> None:
-            if stopped.is_set():
-                raise InterruptedError
-            if on_progress is not None:
-                on_progress(progress)
-
-        try:
-            return await asyncio.to_thread(self.library.sync, only=only, dry_run=dry_run, on_progress=tick)
-        finally:
-            stopped.set()
+        """Bring the index up to date while answers go on; when cancelled, the work stops at the next file."""
+        return await self.reindexing.run(only, on_progress=on_progress)
 
     async def close(self) -> None:
         """End what runs in the background; what is being answered goes on after the next start."""
-        await self.desk.close(grace=0)
+        await self.jobs.aclose()
+        await self.desk.close(
+            grace=0
+        )  # before the work that its commands follow, so that they are taken up again
+        await self.reindexing.close()
         for task in self._warming:
             task.cancel()
         await asyncio.gather(*self._warming, return_exceptions=True)
@@ -190,7 +184,7 @@ def open_llm(settings: Settings) -> AbstractAsyncContextManager[LLM]:
     llm = settings.llm
     reason = None if llm.enabled else "The language model is switched off (llm.enabled in parley.toml)."
     path = None
-    if reason is None and llm.url is None:
+    if reason is None and not llm.urls:
         try:
             path = models.resolve(str(llm.model), base=settings.file.parent)
         except ModelFileError as error:
@@ -199,13 +193,26 @@ def open_llm(settings: Settings) -> AbstractAsyncContextManager[LLM]:
         return nullcontext(Unavailable(reason))
     return connect(
         path=path,
-        url=llm.url,
+        urls=llm.urls,
         model=llm.name,
         api_key=llm.api_key.get_secret_value() if llm.api_key else None,
+        load=load_of(settings),
+        state_file=quirks_file(settings),
+    )
+
+
+def load_of(settings: Settings) -> Load:
+    """How to load the model of the settings."""
+    llm = settings.llm
+    return Load(
         context=llm.context,
+        # What is worked on at once may reach the model at once.
+        parallel=llm.parallel or (settings.queue.parallel if settings.queue.parallel > MOST_PARALLEL else 0),
+        queue_size=max(settings.queue.parallel, QUEUE_SIZE),
         threads=llm.threads or 0,
         gpu_layers=llm.gpu_layers,
-        state_file=quirks_file(settings),
+        lora=tuple(parse_lora(text, base=settings.file.parent) for text in llm.lora),
+        speculation=llm.speculation,
     )
 
 
@@ -224,7 +231,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         engine = open_database(settings.database_url.get_secret_value())
         stack.callback(engine.dispose)
         await asyncio.to_thread(migrate, engine)
-        llm = await stack.enter_async_context(open_llm(settings))
+        llm = await stack.enter_async_context(SwitchableLLM.open(open_llm(settings)))
         app = App(settings, library=Library(settings, engine), llm=llm, engine=engine)
         stack.push_async_callback(app.close)
         yield app

@@ -5,12 +5,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from bot.errors import EXPLAINED, PlatformError
 from bot.messages import Event, Final, IncomingMessage, Progress, Text
+from bot.notices import Action
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,17 @@ class Reply(Protocol):
     async def fail(self, sentence: str) -> None:
         """Say why there is no answer, or no more of it. Called once, last."""
 
-    async def say(self, markdown: str) -> None:
-        """Show what a command has to tell, to the asker alone where the platform can. Called once, last."""
+    async def report(self, markdown: str) -> None:
+        """Show how far a command's work is, in place of what was reported before; for everyone who is there.
+
+        May be called at any pace: what comes too fast is left out.
+        """
+
+    async def say(self, markdown: str, *, actions: Sequence[Action] = ()) -> None:
+        """Show what a command has to tell, with what can be done next. Called once, last.
+
+        It takes the place of what was reported; without a report the asker alone sees it, where the platform can.
+        """
 
     async def stopped(self) -> None:
         """The asker stopped it: what was shown stays, marked as stopped. Called once, last."""
@@ -68,6 +78,12 @@ class Platform(Protocol):
 
     async def tell_admins(self, sentence: str) -> None:
         """Tell those who run the bot, where they asked to be told; else nobody."""
+
+    async def post(self, conversation_id: str, markdown: str) -> None:
+        """Post something nobody asked for: the week's digest; raises `PlatformError`."""
+
+    async def who_reads(self, conversation_id: str) -> frozenset[str]:
+        """The principals of everybody who can read that channel; raises `PlatformError`."""
 
 
 class Answers(Protocol):

@@ -11,17 +11,19 @@ Its methods belong to the event loop; what blocks runs in threads.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 from bot.assistant import Assistant
 from bot.background import Background
-from bot.commands import Call, Commands
+from bot.commands import Call, Commands, Report
 from bot.conversation import ReadFile
 from bot.delivery import APOLOGY, Platform, Reply
-from bot.errors import EXPLAINED, QueueFullError, UsageError
+from bot.errors import EXPLAINED, PlatformError, QueueFullError, UsageError
 from bot.inbox import Inbox
 from bot.line import Job, Line
 from bot.messages import Final, IncomingMessage
+from bot.notices import Notice
 from bot.outbox import Outbox
 from bot.places import PlaceSettings
 from bot.policy import Policy, Verdict
@@ -125,12 +127,27 @@ class Desk:
             await asyncio.shield(self._end(job, "asker"))
             raise
 
-    async def run_command(self, message: IncomingMessage) -> str:
-        """What a command has to tell, for a platform that shows it itself; raises `UsageError`."""
+    async def run_command(self, message: IncomingMessage, *, report: Report | None = None) -> Notice:
+        """What a command has to show, for a platform that shows it itself; raises `UsageError`.
+
+        `report` hears how far a long one is. Cancelling it ends the command's work.
+        """
         call = self.commands.parse(message.text, explicit=True)
         if not isinstance(call, Call):
             raise UsageError(str(call))
-        return await self.commands.run(call, message, is_admin=self._policy.is_admin(message))
+        is_admin = self._policy.is_admin(message)
+        if report is None:
+            return await self.commands.run(call, message, is_admin=is_admin)
+        return await self.commands.run(call, message, is_admin=is_admin, report=report)
+
+    async def may(self, message: IncomingMessage) -> bool:
+        """Whether its asker may give the command that the message is; refuses nobody what is no command."""
+        call = self.commands.parse(message.text, explicit=True)
+        if not isinstance(call, Call) or not call.command.needs_admin:
+            return True
+        platform = self._platforms.get(message.platform)
+        completed = await platform.complete(message) if platform else message
+        return await asyncio.to_thread(self._policy.is_admin, completed)
 
     async def edited(self, platform: str, conversation_id: str, message_id: str, text: str) -> None:
         """A question that still waits is replaced; one that is being answered, or was, stays as it is."""
@@ -191,6 +208,29 @@ class Desk:
             )
         return turn
 
+    async def tell_admins(self, sentence: str) -> None:
+        """Tell those who run the bot, on every platform where they asked to be told; raises nothing."""
+        log.warning("%s", sentence)
+        for platform in list(self._platforms.values()):
+            try:
+                await platform.tell_admins(sentence)
+            except PlatformError as error:
+                log.warning("the admins on %s could not be told: %s", platform.name, error)
+
+    async def post(self, place: str, markdown: str) -> None:
+        """Post something nobody asked for, in a place such as "slack:C42"; raises `PlatformError`."""
+        await self._platform(place).post(place.partition(":")[2], markdown)
+
+    async def who_reads(self, place: str) -> frozenset[str]:
+        """The principals of everybody who can read what is posted there; raises `PlatformError`."""
+        return await self._platform(place).who_reads(place.partition(":")[2])
+
+    def _platform(self, place: str) -> Platform:
+        name = place.partition(":")[0]
+        if name not in self._platforms:
+            raise PlatformError(f"{name} is not on, so {place} cannot be reached; set its tokens.")
+        return self._platforms[name]
+
     async def close(self, *, grace: float) -> None:
         """Let running answers come to their end for `grace` seconds; the others go on after the next start."""
         for job in self._line.waiting:
@@ -229,30 +269,36 @@ class Desk:
         job = Job(message, verdict.place, platform, platform.reply(message), overheard=verdict.overheard)
         call = self.commands.parse(message.text, explicit=message.addressed == "command")
         if isinstance(call, UsageError):
-            await self._serving.end_with(job, str(call), "refused")
+            await self._serving.end_with(job, Notice(str(call)), "refused")
         elif (
             call is not None
         ):  # also from somebody who may not ask now: to stop, or to switch the bot on again
             await self._run(job, call)
         elif verdict.sentence:
-            await self._serving.end_with(job, verdict.sentence, "refused")
+            await self._serving.end_with(job, Notice(verdict.sentence), "refused")
         else:
             try:
                 self._line.add(job, again=again)
             except QueueFullError as error:
-                await self._serving.end_with(job, str(error), "refused")
+                await self._serving.end_with(job, Notice(str(error)), "refused")
 
     async def _run(self, job: Job, call: Call) -> None:
-        await asyncio.to_thread(self.inbox.begin, job.message.turn_id)
+        turn_id = job.message.turn_id
+        await asyncio.to_thread(self.inbox.begin, turn_id)
         try:
             message = await job.platform.complete(job.message)
             is_admin = await asyncio.to_thread(self._policy.is_admin, message)
-            told = await self.commands.run(call, message, is_admin=is_admin)
+            told = await self.commands.run(
+                call, message, is_admin=is_admin, report=partial(_report, turn_id, job.reply)
+            )
+        except asyncio.CancelledError:  # Parley stops; the command goes on after the next start
+            await asyncio.shield(asyncio.to_thread(self.inbox.release, turn_id))
+            raise
         except EXPLAINED as error:
-            told = str(error)
+            told = Notice(str(error))
         except Exception:
-            log.exception("the command of turn %s failed", job.message.turn_id)
-            told = APOLOGY
+            log.exception("the command of turn %s failed", turn_id)
+            told = Notice(APOLOGY)
         await self._serving.end_with(job, told, "command")
 
     async def _end(self, job: Job, by: Literal["asker", "deletion"]) -> None:
@@ -265,3 +311,11 @@ class Desk:
             await self._serving.cancelled(job)
             if not job.final.done():
                 job.final.set_result(None)
+
+
+async def _report(turn_id: str, reply: Reply, markdown: str) -> None:
+    """Show how far a command is; its work does not depend on whether that can be shown."""
+    try:
+        await reply.report(markdown)
+    except PlatformError as error:
+        log.info("turn %s cannot show how far it is: %s", turn_id, error)

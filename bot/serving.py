@@ -17,6 +17,7 @@ from bot.errors import PlatformError, PlatformUnavailableError
 from bot.inbox import Inbox, Outcome
 from bot.line import Job
 from bot.messages import Final, IncomingMessage
+from bot.notices import Notice
 from bot.places import PlaceSettings
 from bot.thread_files import ThreadFiles
 from feedback.store import FeedbackStore
@@ -143,12 +144,12 @@ class Serving:
         """An answer that is stored by now is only shown then, and not made again."""
         self._wait_again(job)
 
-    async def end_with(self, job: Job, markdown: str, outcome: Outcome) -> None:
+    async def end_with(self, job: Job, notice: Notice, outcome: Outcome) -> None:
         """Say one thing and be done."""
         try:
-            await job.reply.say(markdown)
+            await job.reply.say(notice.markdown, actions=notice.actions)
         except PlatformUnavailableError as error:
-            await self._try_later(job, error, lambda: self.end_with(job, markdown, outcome))
+            await self._try_later(job, error, lambda: self.end_with(job, notice, outcome))
             return
         except PlatformError as error:
             log.warning("turn %s (%s) could not be told so: %s", job.message.turn_id, outcome, error)

@@ -51,7 +51,7 @@ async def test_ask_vote_and_export(opened: OpenApp, tiny: Path, monkeypatch: pyt
 
 async def test_a_model_killed_in_mid_answer_costs_nobody_an_answer(opened: OpenApp, tiny: Path) -> None:
     async with opened(model=tiny) as app:
-        llm = app.llm
+        llm = app.llm._held.llm
         assert isinstance(llm, LocalLLM)
         await llm.ready()
         console, _ = adapter(app)

@@ -1,6 +1,6 @@
 """Discord as a chat platform: what the desk asks of a platform, and what `parley serve` runs.
 
-Events come in through `gateway`, `listeners` and `interactions`; answers go out through `reply`.
+Events come in through `gateway`, `listeners` and `interactions`; answers go out through `replies`.
 """
 
 import asyncio
@@ -12,18 +12,17 @@ import discord
 
 from adapters.background import PlatformBackground
 from adapters.discord import commands
-from adapters.discord.api import DiscordPace, call
+from adapters.discord.announcing import announce
+from adapters.discord.api import DiscordPace
 from adapters.discord.checks import check_discord
 from adapters.discord.errors import TRANSPORT_ERRORS, translated
 from adapters.discord.events import PLATFORM, Way
 from adapters.discord.gateway import SETTLE, Gateway, Health, patiently
-from adapters.discord.homes import ChannelHome, Home, WhisperHome
 from adapters.discord.interactions import Interactions
 from adapters.discord.listeners import Listeners
 from adapters.discord.missed import Missed
 from adapters.discord.people import People
-from adapters.discord.reply import DiscordReply
-from adapters.discord.signs import Typing
+from adapters.discord.replies import Replies
 from adapters.discord.threads import Threads
 from adapters.files import FileHost, fetch_files
 from adapters.votes import Votes
@@ -43,6 +42,7 @@ COMMANDS_FILE = "discord-commands"
 HEARD_FILE = "discord-heard"
 """There too: up to which message nothing can have been missed."""
 RECONNECT_AFTER = 5.0
+NOT_YET = "Discord is not connected yet; try again later."
 
 
 class DiscordAdapter:
@@ -62,6 +62,7 @@ class DiscordAdapter:
         self._sharing: set[str] = set()
         self._gateway: Gateway | None = None
         self._people: People | None = None
+        self._replies: Replies | None = None
         self._has_joined = False
         app.telemetry.add(self._figures)
 
@@ -120,8 +121,13 @@ class DiscordAdapter:
         """Attach everything that listens."""
         desk = self._app.desk
         self._gateway, self._people = gateway, People(gateway, self._pace)
+        threads = Threads(gateway, self._pace, self._app.feedback) if self._settings.open_threads else None
+        self._replies = Replies(gateway, self._pace, desk.outbox, threads=threads)
         interactions = Interactions(
-            desk=desk, votes=self._votes, background=self._background, share=self._share
+            desk=desk,
+            votes=self._votes,
+            background=self._background,
+            share=self._share,
         )
         gateway.presses = interactions
         commands.add_commands(
@@ -176,80 +182,29 @@ class DiscordAdapter:
         return await fetch_files(message.attachments, host)
 
     def reply(self, message: IncomingMessage) -> Reply:
-        gateway = self._connected()
-        way = Way.of(message)
-        whispered = bool(message.is_private and way.token)
-        return DiscordReply(
-            message,
-            home=self._home(gateway, message, way),
-            outbox=self._app.desk.outbox,
-            pace=self._pace,
-            typing=Typing(gateway, self._pace, channel_id="" if whispered else way.channel_id),
-            channel_id=way.token if whispered else way.channel_id,
-            can_embed=whispered or self._may_embed(gateway, message, way),
-            can_share=whispered and self._is_in(gateway, message, way),
-            opened=self._opened(gateway, message),
-        )
+        if self._replies is None:
+            raise PlatformUnavailableError(NOT_YET)
+        return self._replies.to(message)
 
     async def tell_admins(self, sentence: str) -> None:
-        if self._settings.admin_channel is None:
-            return
-        channel = self._connected().get_partial_messageable(int(self._settings.admin_channel))
-        await call(
-            self._pace,
-            "posting",
-            lambda: channel.send(discord.utils.escape_markdown(sentence), suppress_embeds=True),
-            of=self._settings.admin_channel,
-            is_repeatable=False,
-        )
+        if self._settings.admin_channel is not None:
+            await self.post(self._settings.admin_channel, discord.utils.escape_markdown(sentence))
+
+    async def post(self, conversation_id: str, markdown: str) -> None:
+        if self._gateway is None:
+            raise PlatformUnavailableError(NOT_YET)
+        await announce(self._gateway, self._pace, conversation_id, markdown)
+
+    async def who_reads(self, conversation_id: str) -> frozenset[str]:
+        if self._people is None:
+            raise PlatformUnavailableError(NOT_YET)
+        return self._people.readers(conversation_id)
 
     # Beside it.
 
     async def check(self) -> list[Finding]:
         """For `parley doctor`: the token, intents, permissions, the way of events, and a round trip."""
         return await check_discord(self._settings, is_limited=bool(self._app.settings.policy.workspaces))
-
-    def _connected(self) -> Gateway:
-        if self._gateway is None:
-            raise PlatformUnavailableError("Discord is not connected yet; try again later.")
-        return self._gateway
-
-    def _home(self, gateway: Gateway, message: IncomingMessage, way: Way) -> Home:
-        if message.is_private and way.token:
-            return WhisperHome(
-                gateway,
-                self._pace,
-                way=way,
-                user_id=message.user_id,
-                event_id=message.event_id,
-                turn_id=message.turn_id,
-            )
-        return ChannelHome(
-            gateway,
-            self._pace,
-            channel_id=way.channel_id,
-            question_id=way.question_id,
-            turn_id=message.turn_id,
-            since=message.event_id.rpartition(":")[2],
-        )
-
-    @staticmethod
-    def _is_in(gateway: Gateway, message: IncomingMessage, way: Way) -> bool:
-        """Whether the bot is itself a member where that was said."""
-        guild = gateway.get_guild(int(message.workspace_id)) if message.workspace_id else None
-        return guild is not None and guild.get_channel_or_thread(int(way.channel_id or 0)) is not None
-
-    @staticmethod
-    def _may_embed(gateway: Gateway, message: IncomingMessage, way: Way) -> bool:
-        guild = gateway.get_guild(int(message.workspace_id)) if message.workspace_id else None
-        channel = guild.get_channel_or_thread(int(way.channel_id)) if guild else None
-        return guild is None or channel is None or channel.permissions_for(guild.me).embed_links
-
-    def _opened(self, gateway: Gateway, message: IncomingMessage) -> Any:
-        if not self._settings.open_threads:
-            return None
-        threads = Threads(gateway, self._pace, self._app.feedback)
-        return lambda ref: threads.opened(message, ref)
 
     async def _share(self, turn_id: str, user_id: str) -> None:
         """Show a private answer to everybody where it was asked, if they all may see what it rests on."""

@@ -1,7 +1,8 @@
-"""Buttons below answers, and the dialogue after a 👎. What they are about stands in their ids, so they outlive the bot.
+"""Buttons below answers and notices, and the dialogue after a 👎. What they are about stands in their ids, so they
+outlive the bot.
 
-`TurnButton` is known to discord.py by the pattern of its id (`Gateway` registers it); the dialogue is read from the
-interaction that sends it, without anything remembered from when it was opened.
+`TurnButton` and `ActionButton` are known to discord.py by the patterns of their ids (`Gateway` registers `BUTTONS`);
+the dialogue is read from the interaction that sends it, without anything remembered from when it was opened.
 """
 
 import re
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import discord
 
-from adapters.discord.contents import Content, Control
+from adapters.discord.contents import Content, Control, action_id
 from adapters.render import REASONS
+from bot.notices import Action
 
 _ID = r"parley:(?P<control>stop|up|down|again|share):(?P<turn>[0-9a-f]{32})"
 _REASON_ID = re.compile(r"parley:reason:(?P<turn>[0-9a-f]{32})")
@@ -24,6 +26,7 @@ _LOOKS: dict[Control, tuple[str | None, str | None]] = {
 }
 """Emoji and label."""
 COMMENT = 2_000
+_ACTION_LABEL = 80
 """Characters."""
 
 
@@ -33,6 +36,9 @@ class Presses(Protocol):
     async def pressed(
         self, control: Control, turn_id: str, interaction: discord.Interaction[Any]
     ) -> None: ...
+
+    async def chosen(self, command: str, interaction: discord.Interaction[Any]) -> None:
+        """A button that gives a command was pressed."""
 
 
 class PressedClient(Protocol):
@@ -73,13 +79,49 @@ class TurnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_ID):
         )
 
 
+class ActionButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"parley:do:(?P<number>\d{1,2}):(?P<command>.+)"
+):
+    """A button that gives a command, for whoever presses it."""
+
+    def __init__(self, action: Action, *, number: int) -> None:
+        style = discord.ButtonStyle.danger if action.is_dangerous else discord.ButtonStyle.primary
+        super().__init__(
+            discord.ui.Button(
+                style=style,
+                label=action.label[:_ACTION_LABEL],
+                custom_id=action_id(number, action.command),
+            )
+        )
+        self.command = action.command
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: discord.Interaction[Any],  # noqa: ARG003 - discord.py calls it so
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> "ActionButton":
+        label = cast("discord.ui.Button[Any]", item).label or match["command"]
+        return cls(Action(label, match["command"]), number=int(match["number"]))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await cast("PressedClient", interaction.client).presses.chosen(self.command, interaction)
+
+
+BUTTONS = (TurnButton, ActionButton)
+
+
 def view_of(content: Content) -> discord.ui.View | None:
     """Its buttons; None when there are none. To be made on the event loop."""
-    if not content.controls:
+    if not (content.controls or content.actions):
         return None
     view = discord.ui.View(timeout=None)
     for control in content.controls:
         view.add_item(TurnButton(control, content.turn_id))
+    for number, action in enumerate(content.actions):
+        view.add_item(ActionButton(action, number=number))
     view.stop()  # discord.py would otherwise keep it, and every other one, for as long as it runs
     return view
 

@@ -29,9 +29,9 @@ QUESTION = 1_500
 ARGUMENT = 500
 _DESCRIPTION = 100
 _MENU = 32
-_CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+")
-_SHOW = "show"
-"""What `channel` alone is called beside `channel on`: Discord has no command that is a group as well."""
+_CHOICES = re.compile(r"[a-z0-9]+(?:\|[a-z0-9]+)+")
+_NAME = 32
+_NOT_IN_A_NAME = re.compile(r"[^-_\w]+")
 
 Asked = Callable[[Interaction, str, bool], Awaitable[None]]
 """With the question, and whether the answer is for the asker alone."""
@@ -110,9 +110,18 @@ def _orders(listed: Iterable[Command], order: Ordered) -> app_commands.Group:
             continue
         group = app_commands.Group(name=name, description=f"What concerns the {name}")
         for command in members:
-            group.add_command(_order(command, "-".join(command.name.split()[1:]) or _SHOW, order))
+            group.add_command(_order(command, name_below(command), order))
         root.add_command(group)
     return root
+
+
+def name_below(command: Command) -> str:
+    """What it is called in its group, from the words after the first: `dry-run` for `reindex --dry-run`.
+
+    Discord has no command that is a group as well, so one that is has another name there.
+    """
+    words = "-".join(command.name.split()[1:]).lower()
+    return _NOT_IN_A_NAME.sub("-", words).strip("-")[:_NAME] or command.alone
 
 
 def _order(command: Command, name: str, order: Ordered) -> app_commands.Command[Any, ..., Any]:
@@ -127,11 +136,17 @@ def _order(command: Command, name: str, order: Ordered) -> app_commands.Command[
     async def with_value(interaction: Interaction, value: app_commands.Range[str, 1, ARGUMENT]) -> None:
         await order(interaction, f"{command.name} {value}")
 
-    app_commands.describe(value=(command.placeholder or command.argument)[:_DESCRIPTION])(with_value)
+    async def perhaps_with_value(
+        interaction: Interaction, value: app_commands.Range[str, 1, ARGUMENT] | None = None
+    ) -> None:
+        await order(interaction, f"{command.name} {value or ''}".strip())
+
+    callback: Any = perhaps_with_value if command.is_optional else with_value
+    app_commands.describe(value=(command.placeholder or command.argument)[:_DESCRIPTION])(callback)
     if _CHOICES.fullmatch(command.argument):
         choices = [app_commands.Choice(name=word, value=word) for word in command.argument.split("|")]
-        app_commands.choices(value=choices)(with_value)
-    return app_commands.Command(name=name, description=description, callback=with_value)
+        app_commands.choices(value=choices)(callback)
+    return app_commands.Command(name=name, description=description, callback=callback)
 
 
 def _remembered(memory: Path) -> str:

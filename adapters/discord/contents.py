@@ -4,8 +4,8 @@ Each takes clean Markdown and gives one `Content` for each message; what stands 
 they are cut depends on `fit`: a server's own rules may refuse what keeps to Discord's limits.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import discord
@@ -13,6 +13,7 @@ import discord
 from adapters.discord.markup import discord_markdown
 from adapters.render import QUOTED, SourceLine, source_lines, split
 from bot.messages import Final
+from bot.notices import Action
 
 Fit = Literal["usual", "short"]
 """In parts as long as Discord takes, or half as long and without the list of sources."""
@@ -22,6 +23,10 @@ PART = 1_900
 """Characters of one message. Discord takes 2,000; some are kept for what people count otherwise, as emoji."""
 BELOW = 3_500
 """Characters of what stands below an answer; Discord takes 4,096."""
+CUSTOM_ID = 100
+"""Characters of a button's id."""
+MOST_ACTIONS = 25
+"""Buttons of one message."""
 _LABEL = 150
 _URL = 500
 """Characters of an address that is still made a link."""
@@ -41,6 +46,8 @@ class Content:
     controls: tuple[Control, ...] = ()
     """Its buttons, which are about the turn `turn_id`."""
     turn_id: str = ""
+    actions: tuple[Action, ...] = ()
+    """Further buttons, each of which gives a command."""
 
 
 Ending = Callable[[str, Fit], list[Content]]
@@ -82,9 +89,30 @@ def stopped() -> Ending:
     return _with_last_words("-# Stopped.")
 
 
-def said(markdown: str, fit: Fit) -> list[Content]:
-    """What a command has to tell."""
-    return _contents(markdown, fit, Content(""))
+def said(actions: Sequence[Action] = ()) -> Ending:
+    """What a command has to tell, with a button for each action whose command fits into the button's id."""
+    buttons = tuple(action for action in actions if _has_button(action))[:MOST_ACTIONS]
+    others = [action for action in actions if action not in buttons]
+    to_say = "\n".join(f"- {_escaped(one.label)}: say to me {_code(one.command)}" for one in others)
+
+    def contents(markdown: str, fit: Fit) -> list[Content]:
+        return _contents(f"{markdown}\n\n{to_say}".strip(), fit, Content("", actions=buttons))
+
+    return contents
+
+
+def reported(markdown: str) -> Content:
+    """How far a command is: the beginning of it, when it is too long for one message."""
+    return _contents(markdown, "usual", Content(""))[0]
+
+
+def action_id(number: int, command: str) -> str:
+    """The id of the button that gives a command; `number` tells two with the same command apart."""
+    return f"parley:do:{number}:{command}"
+
+
+def _has_button(action: Action) -> bool:
+    return len(action_id(MOST_ACTIONS, action.command)) <= CUSTOM_ID
 
 
 def _with_last_words(words: str) -> Ending:
@@ -97,7 +125,7 @@ def _with_last_words(words: str) -> Ending:
 def _contents(markdown: str, fit: Fit, last: Content) -> list[Content]:
     limit = PART if fit == "usual" else PART // 2
     *first, end = split(discord_markdown(markdown), limit=limit) or ["…"]
-    return [*map(Content, first), Content(end, last.below, last.controls, last.turn_id)]
+    return [*map(Content, first), replace(last, text=end)]
 
 
 def _below(final: Final) -> str:
@@ -126,6 +154,10 @@ def _source(line: SourceLine) -> str:
         return f"{line.marks} [{label.replace('[', '(').replace(']', ')')}](<{url}>)"
     name = line.name.replace("`", "'")
     return f"{line.marks} {label} · `{_cut(name, 100)}`" if name else f"{line.marks} {label}"
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("`", "'") + "`"
 
 
 def _small(below: str) -> str:

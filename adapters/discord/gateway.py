@@ -16,7 +16,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from adapters.discord.buttons import Presses, TurnButton
+from adapters.discord.buttons import BUTTONS, Presses
 from adapters.discord.errors import TRANSPORT_ERRORS, translated
 from bot.config import DISCORD_API
 from bot.errors import PlatformUnavailableError, SettingsError
@@ -76,7 +76,7 @@ class Gateway(discord.AutoShardedClient):
             http_trace=trace,
         )
         self.tree: app_commands.CommandTree[Gateway] = app_commands.CommandTree(self)
-        self.add_dynamic_items(TurnButton)
+        self.add_dynamic_items(*BUTTONS)
         self._sessions = 0
         self._resumed = 0
         self._rate_limited = 0

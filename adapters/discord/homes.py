@@ -34,6 +34,10 @@ IsFree = Callable[[str], Awaitable[bool]]
 class Home(Protocol):
     """Posts, changes, deletes and finds messages. Every method raises `PlatformError`."""
 
+    @property
+    def budget(self) -> str:
+        """Of what its requests have a budget: the channel, or the token."""
+
     async def post(self, content: Content, *, part: int, nonce: str, note: Note) -> None: ...
 
     async def change(self, ref: str, content: Content, *, is_paid: bool) -> None: ...
@@ -64,6 +68,10 @@ class ChannelHome:
         self._question_id = question_id
         self._turn_id = turn_id
         self._since = since
+
+    @property
+    def budget(self) -> str:
+        return self._channel_id
 
     @property
     def channel(self) -> discord.PartialMessageable:
@@ -135,6 +143,15 @@ class WhisperHome:
         self._event_id = event_id
         self._turn_id = turn_id
         self._direct: ChannelHome | None = None
+
+    @property
+    def budget(self) -> str:
+        return self._way.token
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether Discord shows the asker that something is to come."""
+        return bool(self._way.response_id) and self.seconds_left > 0
 
     @property
     def seconds_left(self) -> float:

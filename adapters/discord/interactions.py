@@ -7,6 +7,7 @@ its answer refers to it, and does not depend on a token that ends after fifteen 
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from adapters.discord.buttons import given_reason, reason_modal
 from adapters.discord.contents import Control
 from adapters.discord.errors import ALREADY_ACKNOWLEDGED, TRANSPORT_ERRORS
 from adapters.discord.events import Way
+from adapters.memory import Memory
 from adapters.render import clean
 from adapters.votes import Votes
 from bot.delivery import APOLOGY
@@ -32,6 +34,10 @@ log = logging.getLogger(__name__)
 Interaction = discord.Interaction[Any]
 Share = Callable[[str, str], Awaitable[None]]
 """Shows the private answer of a turn to everybody where it was asked, for the person who asked it."""
+"""Whether who said that may use the commands of admins."""
+
+TWICE = 10.0
+"""Seconds in which a second press of somebody on a button is that of a nervous finger."""
 
 NOT_YOURS = "Only the person who asked can stop this, as long as it is not finished."
 THANKS = "Thank you, noted."
@@ -44,11 +50,20 @@ NOTHING_TO_READ = "There is no text in that message that I could answer; ask in 
 class Interactions:
     """Satisfies `buttons.Presses`; what is raised ends in a sentence for the person, and in the log."""
 
-    def __init__(self, *, desk: Desk, votes: Votes, background: PlatformBackground, share: Share) -> None:
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        votes: Votes,
+        background: PlatformBackground,
+        share: Share,
+    ) -> None:
         self._desk = desk
         self._votes = votes
         self._background = background
         self._share = share
+        self._presses: Memory[tuple[int, int, str], bool] = Memory(TWICE, time.monotonic)
+        """By message, person and command of the button."""
 
     # Commands.
 
@@ -105,6 +120,24 @@ class Interactions:
                     await self._share(turn_id, str(interaction.user.id))
                     await interaction.edit_original_response(content=SHARED)
 
+    async def chosen(self, command: str, interaction: Interaction) -> None:
+        """The command is given by whoever pressed; an admin's press takes the buttons away, others leave them."""
+        async with _Told(interaction):
+            press = (interaction.message.id if interaction.message else 0, interaction.user.id, command)
+            is_second = self._presses.get(press)
+            self._presses.put(press, True)
+            await interaction.response.defer()
+            if is_second:
+                return
+            message = events.command(interaction, command, way=_private_way(interaction))
+            try:
+                await self._desk.receive(message)
+            except BaseException:
+                self._presses.forget(press)
+                raise
+            if await self._desk.may(message):
+                await interaction.edit_original_response(view=None)
+
     async def submitted(self, interaction: Interaction) -> None:
         """A dialogue was sent."""
         given = given_reason(interaction)
@@ -154,12 +187,7 @@ class Interactions:
 
     async def _privately(self, interaction: Interaction, text: str, *, addressed: Addressed) -> None:
         promised = await interaction.response.defer(ephemeral=True, thinking=True)
-        way = Way(
-            str(interaction.channel_id or ""),
-            application_id=str(interaction.application_id),
-            token=interaction.token,
-            response_id=str(promised.message_id or "") if promised else "",
-        )
+        way = _private_way(interaction, response_id=str(promised.message_id or "") if promised else "")
         await self._desk.receive(events.command(interaction, text, addressed=addressed, way=way))
 
 
@@ -196,6 +224,16 @@ class _Told:
                 await self._interaction.response.send_message(sentence, ephemeral=True)
         except TRANSPORT_ERRORS as error:
             log.info("the person at interaction %s could not be told: %s", self._interaction.id, error)
+
+
+def _private_way(interaction: Interaction, *, response_id: str = "") -> Way:
+    """To the person of the interaction alone; `response_id` is the message that was promised to Discord, if any."""
+    return Way(
+        str(interaction.channel_id or ""),
+        application_id=str(interaction.application_id),
+        token=interaction.token,
+        response_id=response_id,
+    )
 
 
 def _is_at_home(interaction: Interaction) -> bool:

@@ -16,7 +16,7 @@ from adapters.discord.api import call
 from adapters.discord.before import Before
 from adapters.discord.errors import UNKNOWN_MEMBER, UNKNOWN_USER, DiscordRefusedError
 from adapters.discord.events import PLATFORM, Way
-from adapters.discord.visibility import principals_of
+from adapters.discord.visibility import open_to, principals_of
 from adapters.memory import Memory
 from adapters.pacing import Pace
 from bot.errors import PlatformError
@@ -61,6 +61,7 @@ class People:
         return replace(
             message,
             principals=self._principals(message, people),
+            open_to=open_to(self._channel(message)),
             by_admin=is_admin,
             context=await self._before.of(message),
         )
@@ -68,6 +69,15 @@ class People:
     def channel_principals(self, message: IncomingMessage) -> frozenset[str]:
         """Of everybody who can read where it was said."""
         return principals_of(self._channel(message), me=self._me)
+
+    def readers(self, channel_id: str) -> frozenset[str]:
+        """The principals of everybody who can read that channel; raises `PlatformError` for one that is not known."""
+        channel = self._client.get_channel(int(channel_id)) if channel_id.isdigit() else None
+        if channel is None:
+            raise PlatformError(
+                f"I see no channel {channel_id} on Discord; check the number, and give my role View Channel in it."
+            )
+        return principals_of(channel, me=self._me)
 
     def _principals(
         self, message: IncomingMessage, people: Iterable[tuple[discord.Guild, Person]]

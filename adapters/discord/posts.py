@@ -6,7 +6,8 @@ minutes; after a restart it is looked for first (`homes`). Everything else is do
 that twice does no harm.
 
 Not guaranteed: a message of an answer that could not be found because the bot may not read the channel's history is
-posted a second time when the restart took longer than Discord remembers nonces.
+posted a second time when the restart took longer than Discord remembers nonces. So is one without a question to refer
+to whose text is another by then, as the progress of a command.
 """
 
 import asyncio
@@ -51,6 +52,11 @@ class Posts:
         self._is_recovered = False
 
     @property
+    def budget(self) -> str:
+        """Of what changes have a budget."""
+        return self._home.budget
+
+    @property
     def was_begun(self) -> bool:
         """Whether an earlier process, or an earlier try, has shown anything."""
         return bool(self.known or self._doubtful)
@@ -71,9 +77,12 @@ class Posts:
 
         `is_paid`: a change has been waited for already.
         """
+        was_doubtful = part in self._doubtful
         await self._look_for(part, content)
         if part not in self.known:
             await self._create(part, content)
+            if was_doubtful:  # the nonce may have brought the one back that was there, as it was
+                await self._change(self.known[part], content, is_paid=False)
             return
         post = self.known[part]
         if post.shown == content:

@@ -3,6 +3,9 @@
 While it is written, an answer is shown by edits, about one a second in a channel; its end is settled whatever was
 shown before, so that trouble in between costs the show and never the answer. Text is cleaned as a whole each time:
 what two pieces make together cannot slip through between them.
+
+A command shows how far it is in one message, which its end takes over. When its asker alone would see that, it goes
+into a message of its own for everybody, and the asker is told where; see `Aloud`.
 """
 
 import asyncio
@@ -10,15 +13,28 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from adapters.discord.contents import FITS, Content, Ending, answered, failed, said, stopped, waiting, written
+from adapters.discord.aloud import Aloud
+from adapters.discord.contents import (
+    FITS,
+    Content,
+    Ending,
+    answered,
+    failed,
+    reported,
+    said,
+    stopped,
+    waiting,
+    written,
+)
 from adapters.discord.errors import UNSHOWABLE, DiscordRefusedError
 from adapters.discord.homes import Home, WhisperHome
 from adapters.discord.posts import Posts
 from adapters.discord.signs import Typing
 from adapters.pacing import Coalescer, Pace
 from adapters.render import cleaned
-from bot.errors import PlatformError
+from bot.errors import PlatformError, PlatformUnavailableError
 from bot.messages import Final, IncomingMessage, Progress
+from bot.notices import Action
 from bot.outbox import Outbox
 from feedback.records import SourceRecord
 
@@ -40,17 +56,17 @@ class DiscordReply:
         outbox: Outbox,
         pace: Pace,
         typing: Typing,
-        channel_id: str,
+        aloud: Aloud | None = None,
         can_embed: bool = True,
         can_share: bool = False,
         opened: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """`channel_id` names the budget of edits; `opened` may open a thread on the message that ends an answer."""
+        """`aloud` shows what `home` would show to the asker alone; `opened` may open a thread on an answer's end."""
         self._message = message
         self._home = home
         self._pace = pace
         self._typing = typing
-        self._channel_id = channel_id
+        self._aloud = aloud
         self._can_embed = can_embed
         self._can_share = can_share
         self._opened = opened
@@ -58,6 +74,7 @@ class DiscordReply:
         self._pump = Coalescer(wait=self._room, show=self._show)
         self._pieces: list[str] = []
         self._progress: Progress | None = None
+        self._report: str | None = None
         self._tells = False
         """Whether a message says what is being done; without one, typing says enough."""
         self._moving: asyncio.TimerHandle | None = None
@@ -93,9 +110,13 @@ class DiscordReply:
     async def fail(self, sentence: str) -> None:
         await self._end(failed(sentence))
 
-    async def say(self, markdown: str) -> None:
+    async def report(self, markdown: str) -> None:
+        self._report = markdown
+        self._pump.touch()
+
+    async def say(self, markdown: str, *, actions: Sequence[Action] = ()) -> None:
         self._pieces = [markdown]
-        await self._end(said)
+        await self._end(said(actions))
 
     async def stopped(self) -> None:
         await self._end(stopped())
@@ -113,11 +134,15 @@ class DiscordReply:
     async def _room(self) -> None:
         """Wait until more can be shown."""
         if self._is_live is not False:
-            await self._pace.wait("editing", of=self._channel_id)
+            posts = self._aloud.posts if self._aloud and self._report is not None else self._posts
+            await self._pace.wait("editing", of=posts.budget)
 
     async def _show(self) -> None:
         """Show the newest state."""
         with self._trouble_left_to_the_end():
+            if self._report is not None:
+                await self._show_report()
+                return
             if not await self._may_show():
                 return
             for part, content in enumerate(await asyncio.to_thread(self._contents)):
@@ -134,6 +159,26 @@ class DiscordReply:
             return contents
         return [waiting(self._progress.text, turn_id)] if self._progress else []
 
+    async def _show_report(self) -> None:
+        """Unlike an answer, it goes on in the message that an earlier process has posted."""
+        if self._is_live is False:
+            return
+        content = await asyncio.to_thread(lambda: reported(self._safe(self._report or "")))
+        if self._aloud is not None:
+            try:
+                await self._aloud.show(content, tell=self._posts, is_paid=True)
+            except DiscordRefusedError as error:
+                if error.code in UNSHOWABLE:
+                    raise
+                log.warning("turn %s reports to its asker alone: %s", self._message.turn_id, error)
+                self._aloud = None
+            else:
+                return
+        self._watch_the_token()
+        await self._posts.recover()
+        await self._posts.put(0, Content(MOVING) if self._is_moving else content, is_paid=True)
+        self._is_live = not self._is_moving
+
     async def _may_show(self) -> bool:
         """What an earlier process has shown is only changed at the end."""
         if self._is_live is None:
@@ -146,8 +191,10 @@ class DiscordReply:
         try:
             yield
         except PlatformError as error:
-            log.warning("turn %s is shown at its end only: %s", self._message.turn_id, error)
-            self._is_live = False
+            goes_on = self._report is not None and isinstance(error, PlatformUnavailableError)
+            how = "not shown as it is now" if goes_on else "shown at its end only"
+            log.warning("turn %s is %s: %s", self._message.turn_id, how, error)
+            self._is_live = goes_on
 
     def _watch_the_token(self) -> None:
         """Tell the asker of a command where the answer will be, as long as that can be told."""
@@ -168,7 +215,9 @@ class DiscordReply:
         try:
             await self._pump.close()
             await self._posts.recover()
-            await self._settle(ending, await asyncio.to_thread(self._cleaned, sources))
+            markdown = await asyncio.to_thread(self._cleaned, sources)
+            if not await self._settled_aloud(ending, markdown):
+                await self._settle(self._posts, ending, markdown)
             self._has_ended = True
         finally:
             await self._quieten()
@@ -178,13 +227,28 @@ class DiscordReply:
             self._moving.cancel()
         await self._typing.stop()
 
-    async def _settle(self, ending: Ending, markdown: str) -> None:
+    async def _settled_aloud(self, ending: Ending, markdown: str) -> bool:
+        """Whether it is said to everybody, who have seen, or were to see, how far it was."""
+        if self._aloud is None:
+            return False
+        await self._aloud.posts.recover()
+        if self._report is None and not self._aloud.posts.was_begun:
+            return False
+        try:
+            await self._settle(self._aloud.posts, ending, markdown)
+        except DiscordRefusedError as error:
+            log.warning("turn %s is told to its asker alone: %s", self._message.turn_id, error)
+            return False
+        await self._aloud.point(tell=self._posts)
+        return True
+
+    async def _settle(self, posts: Posts, ending: Ending, markdown: str) -> None:
         for fit in FITS:
             try:
                 contents = await asyncio.to_thread(ending, markdown, fit)
                 for part, content in enumerate(contents):
-                    await self._posts.put(part, content)
-                await self._posts.drop(start=len(contents))
+                    await posts.put(part, content)
+                await posts.drop(start=len(contents))
             except DiscordRefusedError as error:
                 if error.code not in UNSHOWABLE or fit == FITS[-1]:
                     raise
@@ -193,4 +257,7 @@ class DiscordReply:
                 return
 
     def _cleaned(self, sources: Sequence[SourceRecord] = ()) -> str:
-        return cleaned("".join(self._pieces), question=self._message.text, sources=sources)
+        return self._safe("".join(self._pieces), sources)
+
+    def _safe(self, markdown: str, sources: Sequence[SourceRecord] = ()) -> str:
+        return cleaned(markdown, question=self._message.text, sources=sources)

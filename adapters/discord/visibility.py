@@ -34,6 +34,17 @@ def principals_of(channel: object, *, me: int) -> frozenset[str]:
     return frozenset(found)
 
 
+def open_to(channel: object) -> frozenset[str]:
+    """The server, when all of its people can see the channel or thread; nobody beyond those in it otherwise."""
+    if isinstance(channel, discord.Thread):
+        return frozenset() if channel.is_private() else open_to(channel.parent)
+    if not isinstance(channel, discord.abc.GuildChannel):
+        return frozenset()
+    everybody = channel.guild.get_role(channel.guild.id)
+    sees_it = everybody is not None and channel.permissions_for(everybody).view_channel
+    return frozenset({_named(channel.guild.id)} if sees_it else ())
+
+
 def _only_role(channel: discord.abc.GuildChannel, *, me: int) -> Iterator[discord.Role]:
     """The one role that sees the channel, when no person sees it without."""
     seeing = [

@@ -6,13 +6,17 @@ environment it serves that one workspace; with the app's client id and secret, e
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from adapters.files import fetch_files
+from adapters.render import cleaned
 from adapters.slack.blocks import escaped
 from adapters.slack.checks import check_slack
 from adapters.slack.connection import SILENCE, HttpServer, SocketConnection
+from adapters.slack.contents import UNFOLDED, Content, written
+from adapters.slack.errors import SlackRefusedError
 from adapters.slack.events import Press
 from adapters.slack.files import slack_files
 from adapters.slack.installations import oauth_flow
@@ -31,6 +35,9 @@ from bot.telemetry import Figure
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+_NOWHERE = "No Slack workspace has installed the app; open /slack/install to do it."
 _NOT_INSTALLED = "The Slack app is not installed in workspace {} any more; install it there again."
 
 
@@ -136,20 +143,33 @@ class SlackAdapter:
         )
 
     async def tell_admins(self, sentence: str) -> None:
-        """In `slack.admin_channel`, of whichever workspace has it; raises the `PlatformError` of the last."""
-        if (channel := self._settings.admin_channel) is None:
-            return
-        said = {"channel": channel, "text": escaped(sentence), "unfurl_links": False, "unfurl_media": False}
-        trouble: PlatformError | None = None
+        """In `slack.admin_channel`, of whichever workspace has it; raises `PlatformError`."""
+        if (channel := self._settings.admin_channel) is not None:
+            await self._post(channel, [Content(escaped(sentence))])
+
+    async def post(self, conversation_id: str, markdown: str) -> None:
+        clean = await asyncio.to_thread(cleaned, markdown, question="")
+        await self._post(conversation_id, written(clean))
+
+    async def who_reads(self, conversation_id: str) -> frozenset[str]:
+        return await self._where_it_is(lambda workspace: workspace.people.readers(conversation_id))
+
+    async def _post(self, channel: str, contents: Sequence[Content]) -> None:
+        async def post(workspace: Workspace) -> None:
+            for content in contents:
+                await workspace.api.call("chat.postMessage", {"channel": channel} | content.said | UNFOLDED)
+
+        await self._where_it_is(post)
+
+    async def _where_it_is(self, work: Callable[[Workspace], Awaitable[T]]) -> T:
+        """Do it in the first workspace that does not refuse; raises the `PlatformError` of the last."""
+        refused = PlatformError(_NOWHERE)
         for workspace in self._workspaces.all():
             try:
-                await workspace.api.call("chat.postMessage", said)
-            except PlatformError as error:
-                trouble = error
-            else:
-                return
-        if trouble:
-            raise trouble
+                return await work(workspace)
+            except SlackRefusedError as error:
+                refused = error
+        raise refused
 
     # Beside it.
 

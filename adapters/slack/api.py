@@ -36,10 +36,12 @@ BUDGETS = {
     "chat.delete": Budget(50),
     "chat.postMessage": Budget(1, 1.0),
     "chat.postEphemeral": Budget(100),
+    "reports": Budget(25),
     "conversations.replies": Budget(50),
     "conversations.history": Budget(50),
 }
-"""What Slack allows an app in a workspace at least; chat.postMessage in a channel."""
+"""What Slack allows an app in a workspace at least; chat.postMessage in a channel. Reports are no method: of the
+changes, so many may go to commands that show how far they are, and the others are for answers."""
 
 _READS = frozenset({"conversations.replies", "conversations.history"})
 _REPEATABLE = _READS | {
@@ -104,11 +106,11 @@ class SlackApi:
                 await asyncio.sleep(BACKOFF * 2 ** (attempt - 1))
         raise AssertionError("tries is at least 1")
 
-    async def respond(self, url: str, body: Mapping[str, Any], *, then: Then) -> None:
+    async def respond(self, url: str, body: Mapping[str, Any], *, then: Then | None = None) -> None:
         """Post to a response_url: five times within half an hour are allowed. Raises like `call`."""
         await unbroken(self._respond(url, body, then))
 
-    async def _respond(self, url: str, body: Mapping[str, Any], then: Then) -> None:
+    async def _respond(self, url: str, body: Mapping[str, Any], then: Then | None) -> None:
         client = self._client
         webhook = AsyncWebhookClient(
             url,
@@ -130,7 +132,8 @@ class SlackApi:
             raise SlackRefusedError(
                 f"Slack refuses the response ({code}); give the command again.", code=code
             )
-        await then({})
+        if then:
+            await then({})
 
     async def _once(self, method: str, arguments: Mapping[str, Any], then: Then | None) -> Answer:
         how: dict[str, Any] = (

@@ -70,12 +70,12 @@ def answer_blocks(final: Final, *, text: str, channel_can_share: bool = False) -
     if final.note:
         remarks.append(final.note)
     if remarks:
-        blocks.append(_context(escaped(" ".join(remarks))))
+        blocks.append(context(escaped(" ".join(remarks))))
     if final.sources:
         blocks.append(sources_block(final.sources))
     if channel_can_share:
         blocks.append(
-            {"type": "actions", "elements": [_button("Share in channel", SHARE, final.turn_id)]},
+            {"type": "actions", "elements": [button("Share in channel", SHARE, final.turn_id)]},
         )
     return [*blocks, _vote_buttons(final.turn_id)]
 
@@ -92,17 +92,17 @@ def sources_block(sources: Sequence[SourceRecord]) -> Json:
         shown.append(line)
     if hidden := len(lines) - len(shown):
         shown.append(f"and {hidden} more")
-    return _context("\n".join(shown))
+    return context("\n".join(shown))
 
 
 def place_block(channel: str) -> Json:
     """Above what is written to somebody directly about a question that they asked elsewhere."""
-    return _context(f"About your question in <#{channel}>")
+    return context(f"About your question in <#{channel}>")
 
 
 def stopped_blocks(text: str = "") -> list[Json]:
     """An answer that its asker stopped; `text` is what had been shown of it, as in `answer_blocks`."""
-    return [*markdown_blocks(text), _context("Stopped.")]
+    return [*markdown_blocks(text), context("Stopped.")]
 
 
 def failed_blocks(sentence: str, *, text: str = "") -> list[Json]:
@@ -112,7 +112,7 @@ def failed_blocks(sentence: str, *, text: str = "") -> list[Json]:
 
 def queue_blocks(standing: str, turn_id: str) -> list[Json]:
     """Where a question stands in the queue, or what is being done for it, and a button to stop that."""
-    return [_section(standing) | {"accessory": _button("Stop", STOP, turn_id)}]
+    return [_section(standing) | {"accessory": button("Stop", STOP, turn_id)}]
 
 
 def task_cards(
@@ -126,7 +126,7 @@ def task_cards(
         {
             "type": "task_update",
             "id": progress.stage,
-            "title": _cut(progress.text, _TASK) or progress.stage,
+            "title": cut(progress.text, _TASK) or progress.stage,
             "status": last if number == len(stages) else "complete",
         }
         for number, progress in enumerate(stages, start=1)
@@ -141,7 +141,7 @@ def markdown_chunks(text: str) -> list[Json]:
 def fallback_text(final: Final) -> str:
     """The answer as a notification and a screen reader tell it; goes into `text` beside the blocks."""
     words = plain_text(re.sub(r"^[\s>#|]+", "", final.answer, flags=re.MULTILINE))
-    return escaped(_cut(words, _NOTIFICATION)) or "The answer is here."
+    return escaped(cut(words, _NOTIFICATION)) or "The answer is here."
 
 
 def vote_value(turn_id: str, score: Score) -> str:
@@ -215,23 +215,23 @@ def _metadata(view: Json) -> dict[str, str]:
 
 
 def _source(line: SourceLine) -> str:
-    label = escaped(_cut(line.label, _LABEL))
+    label = escaped(cut(line.label, _LABEL))
     url = escaped(line.url.replace("|", "%7C").replace(" ", "%20"))
     if url and len(url) <= _URL:
         return f"{line.marks} <{url}|{label}>"
     return (
-        f"{line.marks} {label} · {escaped(_cut(line.name, _LABEL))}" if line.name else f"{line.marks} {label}"
+        f"{line.marks} {label} · {escaped(cut(line.name, _LABEL))}" if line.name else f"{line.marks} {label}"
     )
 
 
-def _context(mrkdwn: str) -> Json:
+def context(mrkdwn: str) -> Json:
     # Verbatim: Slack would otherwise take `setup.py` for an address, and look for names after `@` and `#`.
     element = {"type": "mrkdwn", "text": _cut_escaped(mrkdwn), "verbatim": True}
     return {"type": "context", "elements": [element]}
 
 
 def _section(text: str) -> Json:
-    return {"type": "section", "text": _plain(_cut(text, _TEXT) or "…")}
+    return {"type": "section", "text": _plain(cut(text, _TEXT) or "…")}
 
 
 def _vote_buttons(turn_id: str) -> Json:
@@ -256,7 +256,7 @@ def _vote_buttons(turn_id: str) -> Json:
     }
 
 
-def _button(label: str, action_id: str, value: str) -> Json:
+def button(label: str, action_id: str, value: str) -> Json:
     return {"type": "button", "text": _plain(label), "action_id": action_id, "value": value}
 
 
@@ -264,7 +264,7 @@ def _plain(text: str) -> Json:
     return {"type": "plain_text", "text": text}
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 

@@ -21,11 +21,16 @@ from adapters.slack.blocks import (
     place_block,
     stopped_blocks,
 )
+from adapters.slack.choices import choice_blocks, choices_in_words
 from bot.messages import Final
+from bot.notices import Action
 
 Fit = Literal["usual", "short", "plain"]
 """In parts as long as Slack documents, in parts half as long, or as text without blocks."""
 FITS: tuple[Fit, ...] = ("usual", "short", "plain")
+
+UNFOLDED = {"unfurl_links": False, "unfurl_media": False}
+"""For chat.postMessage: no link unfolds."""
 
 _PLAIN = 2_500
 """Characters of a plain text before it is escaped; chat.update takes 4,000."""
@@ -45,6 +50,11 @@ class Content:
     blocks: Sequence[Json] = ()
     """All of them."""
 
+    @property
+    def said(self) -> Json:
+        """As Slack's methods take it; no blocks means that earlier ones go."""
+        return {"text": self.text, "blocks": list(self.blocks)}
+
 
 Ending = Callable[[str, Fit], list[Content]]
 """From clean Markdown to the messages that it ends as."""
@@ -62,6 +72,16 @@ def answered(final: Final, *, can_share: bool) -> Ending:
         below = answer_blocks(final, text="", channel_can_share=can_share)
         said = "\n".join([final.note, *(plain_source(source) for source in final.sources)]).strip()
         return _contents(markdown, fit, below=below, said_plainly=said, summary=fallback_text(final))
+
+    return contents
+
+
+def noticed(actions: Sequence[Action]) -> Ending:
+    """What a command has to tell, with what can be done next."""
+
+    def contents(markdown: str, fit: Fit) -> list[Content]:
+        words = choices_in_words(actions)
+        return _contents(markdown, fit, below=choice_blocks(actions), said_plainly=words, summary="")
 
     return contents
 

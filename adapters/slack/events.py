@@ -70,6 +70,17 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Somebody pressed a button that stands for a command."""
+
+    command: IncomingMessage
+    """As if they had given it."""
+    label: str
+    shown: Json | None
+    """The message with the button, as Slack has it; None when only this person sees it, for Slack keeps it nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an answer goes; `IncomingMessage.reply_to` holds it as JSON.
 
@@ -80,7 +91,7 @@ class Place:
     thread_ts: str = ""
     """The message with which the thread begins, often the question itself; empty: it stands in none."""
     message_ts: str = ""
-    """The message that was asked or asked about; empty for commands."""
+    """The message that was asked or asked about, or that had the button; empty for typed commands."""
     response_url: str = ""
     """For a while, an address through which the asker can be told something alone, wherever the bot is."""
 
@@ -158,6 +169,27 @@ def shortcut(body: Json, *, team_id: str, bot_user_id: str) -> IncomingMessage:
         attachments=_attachments(chosen),
         reply_to=str(place),
     )
+
+
+def choice(body: Json, *, team_id: str) -> Choice:
+    """A button that gives a command: the same one, pressed again by the same person, is the same message."""
+    pressed, container = body["actions"][0], body["container"]
+    channel, ts, user = container["channel_id"], container["message_ts"], body["user"]["id"]
+    event_id = f"press:{channel}:{ts}:{pressed['action_id']}:{user}"
+    place = Place(container.get("thread_ts") or "", ts, body["response_url"])
+    command = IncomingMessage(
+        platform=PLATFORM,
+        event_id=event_id,
+        workspace_id=team_id,
+        conversation_id=channel,
+        thread_id=place.thread_ts or event_id,
+        user_id=user,
+        text=pressed["value"],
+        addressed="command",
+        is_private=True,
+        reply_to=str(place),
+    )
+    return Choice(command, (pressed.get("text") or {}).get("text") or "", body.get("message"))
 
 
 def reaction(body: Json, *, bot_user_id: str) -> Reaction | None:

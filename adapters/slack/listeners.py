@@ -21,8 +21,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.background import PlatformBackground
 from adapters.slack import events
 from adapters.slack.blocks import REASON_MODAL, SHARE, STOP, VOTE, parse_reason, parse_vote, reason_modal
+from adapters.slack.choices import CHOICE, take_away
 from adapters.slack.errors import TRANSPORT_ERRORS
-from adapters.slack.events import Deleted, Edited, Json, Press
+from adapters.slack.events import COMMAND, Choice, Deleted, Edited, Json, Press
 from adapters.slack.workspaces import Workspace, Workspaces
 from adapters.votes import Votes
 from bot.delivery import APOLOGY
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 NOT_YOURS = "Only the person who asked can stop this, as long as it is not finished."
 NO_QUESTION = "Ask something, such as `/ask How many days of leave do I have?`"
+PRESSED = "You have pressed that already; to do it once more, give the command: `{} {}`"
 
 
 Share = Callable[[Workspace, Press], Coroutine[Any, Any, None]]
@@ -99,6 +101,7 @@ class Listeners:
         bolt.action(VOTE)(self._voted)
         bolt.action(STOP)(self._stop_pressed)
         bolt.action(SHARE)(self._share_pressed)
+        bolt.action(CHOICE)(self._chosen)
         bolt.view(REASON_MODAL)(self._reason_given)
         # What is not ours to handle (links that look like buttons, events that somebody subscribed to) is taken.
         bolt.event(re.compile(".*"))(_nothing)
@@ -222,6 +225,20 @@ class Listeners:
 
         self._background.later(share())
         await ack()
+
+    async def _chosen(self, body: Json, ack: AsyncAck, respond: AsyncRespond, workspace: Workspace) -> None:
+        choice = events.choice(body, team_id=workspace.team_id)
+        is_new = await asyncio.to_thread(self._desk.inbox.message, choice.command.turn_id) is None
+        await self._desk.receive(choice.command)
+        await ack()
+        if not is_new:
+            self._background.later(_privately(respond, PRESSED.format(COMMAND, choice.command.text)))
+        self._background.later(self._take_buttons(choice, workspace))
+
+    async def _take_buttons(self, choice: Choice, workspace: Workspace) -> None:
+        """Nobody is to press them again; one that was refused to this person is left for others."""
+        if choice.shown is None or await self._desk.may(choice.command):
+            await take_away(choice, workspace.api)
 
     async def _failed(self, error: Exception, body: Json, context: AsyncBoltContext) -> None:
         """The boundary for errors: no acknowledgement, so that Slack sends an event again or shows a failed press."""

@@ -52,6 +52,15 @@ class Person:
     """Of this workspace; what somebody is at home elsewhere does not count."""
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Who can read it."""
+
+    has_outsiders: bool
+    is_public: bool
+    """Whether everybody of the workspace can join it."""
+
+
 class People:
     """The people and channels of one workspace."""
 
@@ -69,14 +78,22 @@ class People:
         self._bot_user_id = bot_user_id
         self._bot_name = bot_name
         self._people: Memory[str, Person] = Memory(REMEMBERED, now)
-        self._outsiders: Memory[str, bool] = Memory(REMEMBERED, now)
+        self._channels: Memory[str, Channel] = Memory(REMEMBERED, now)
         self._changes = 0
 
     async def complete(self, message: IncomingMessage) -> IncomingMessage:
         """The message with its principals, `by_admin` and the thread before it, as far as Slack tells."""
         person = await self._known(message.user_id)
         principals, context = await asyncio.gather(self.principals(message), self._context(message))
-        return replace(message, principals=principals, by_admin=person.is_admin, context=context)
+        channel = self._channels.get(message.conversation_id)  # `principals` has asked
+        is_open = channel is not None and channel.is_public and not channel.has_outsiders
+        return replace(
+            message,
+            principals=principals,
+            open_to=frozenset({f"{PLATFORM}:{self._team_id}"} if is_open else ()),
+            by_admin=person.is_admin,
+            context=context,
+        )
 
     async def principals(self, message: IncomingMessage) -> frozenset[str]:
         """Of those who will see the reply; see `knowledge.access`."""
@@ -87,16 +104,19 @@ class People:
         return await self.channel_principals(message.conversation_id)
 
     async def channel_principals(self, channel: str) -> frozenset[str]:
-        """Of everybody who can read the channel."""
-        here = frozenset({f"{PLATFORM}:{channel}"})
+        """Of everybody who can read the channel; as if outsiders could, when Slack does not tell."""
         try:
-            has_outsiders = await self._has_outsiders(channel)
+            return await self.readers(channel)
         except PlatformError as error:
             log.warning(
                 "who is in %s is not known, so it is treated as open to outsiders: %s", channel, error
             )
-            return here
-        return here if has_outsiders else here | self._team
+            return _channel(channel)
+
+    async def readers(self, channel: str) -> frozenset[str]:
+        """The same; raises `PlatformError` when Slack does not tell."""
+        here = _channel(channel)
+        return here if (await self._channel(channel)).has_outsiders else here | self._team
 
     async def person(self, user_id: str) -> Person:
         """Raises `PlatformError`."""
@@ -109,13 +129,13 @@ class People:
     def forget_channel(self, channel: str) -> None:
         """Somebody joined it, or it was shared with others."""
         self._changes += 1
-        self._outsiders.forget(channel)
+        self._channels.forget(channel)
 
     def changed(self, user: Json) -> None:
         """Slack reports that somebody is not as before. Those who are guests now may be in any channel."""
         if not self._keep(user).is_member:
             self._changes += 1
-            self._outsiders.clear()
+            self._channels.clear()
 
     @property
     def _team(self) -> frozenset[str]:
@@ -129,19 +149,21 @@ class People:
             log.warning("who %s is is not known, so they are treated as an outsider: %s", user_id, error)
             return Person(user_id, user_id, is_member=False, is_admin=False)
 
-    async def _has_outsiders(self, channel: str) -> bool:
-        if (known := self._outsiders.get(channel)) is not None:
+    async def _channel(self, channel: str) -> Channel:
+        if (known := self._channels.get(channel)) is not None:
             return known
         changes = self._changes
         with self._asking("conversations.info"):
             info: Json = (await self._client.conversations_info(channel=channel))["channel"]
-        found = any(info.get(flag) for flag in _SHARED)
-        if not found:
+        has_outsiders = any(info.get(flag) for flag in _SHARED)
+        if not has_outsiders:
             members = [member async for member in self._members(channel) if member != self._bot_user_id]
             await self._meet(members)
-            found = not all([(await self.person(member)).is_member for member in members])
+            has_outsiders = not all([(await self.person(member)).is_member for member in members])
+        is_public = bool(info.get("is_channel")) and info.get("is_private") is False
+        found = Channel(has_outsiders=has_outsiders, is_public=is_public)
         if changes == self._changes:  # else the answer may be the one of before
-            self._outsiders.put(channel, found)
+            self._channels.put(channel, found)
         return found
 
     async def _members(self, channel: str) -> AsyncIterator[str]:
@@ -229,6 +251,10 @@ class People:
             yield
         except TRANSPORT_ERRORS as error:
             raise translated(error, method=method, bot_name=self._bot_name) from error
+
+
+def _channel(channel: str) -> frozenset[str]:
+    return frozenset({f"{PLATFORM}:{channel}"})
 
 
 def _next(metadata: Json | None) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from adapters.pacing import unbroken
 from adapters.slack.api import TRIES, Answer, SlackApi
 from adapters.slack.blocks import Json, markdown_chunks
-from adapters.slack.contents import Content
+from adapters.slack.contents import UNFOLDED, Content
 from adapters.slack.errors import GONE, SlackLostError, SlackRefusedError
 from adapters.slack.traces import Traces, marker
 from adapters.slack.whispers import WHISPERED
@@ -145,9 +145,8 @@ class Posts:
         arguments = {
             "channel": self._message.conversation_id,
             "metadata": self._metadata(part),
-            "unfurl_links": False,
-            "unfurl_media": False,
-            **_said(content),
+            **UNFOLDED,
+            **content.said,
         }
         if self.thread_ts:
             arguments["thread_ts"] = self.thread_ts
@@ -181,7 +180,7 @@ class Posts:
         async def keep(_: Answer) -> None:
             post.shown = content
 
-        arguments = self._place(post) | {"metadata": self._metadata(part), **_said(content)}
+        arguments = self._place(post) | {"metadata": self._metadata(part), **content.said}
         try:
             await self._api.call("chat.update", arguments, then=keep)
         except SlackRefusedError as error:
@@ -241,11 +240,6 @@ class Posts:
 
 def _streamed(text: str) -> Content:
     return Content(text="", markdown=text)
-
-
-def _said(content: Content) -> Json:
-    """As chat.postMessage and chat.update take it; no blocks means that earlier ones go."""
-    return {"text": content.text, "blocks": list(content.blocks)}
 
 
 def _added(text: str, *, chunks: Sequence[Json] = (), in_chunks: bool) -> Json:

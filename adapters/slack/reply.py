@@ -14,15 +14,16 @@ from adapters.pacing import Coalescer
 from adapters.render import cleaned
 from adapters.slack.api import SlackApi
 from adapters.slack.blocks import Json, escaped, queue_blocks, task_cards
-from adapters.slack.contents import FITS, Ending, answered, failed, stopped, written
+from adapters.slack.contents import FITS, Ending, answered, failed, noticed, stopped, written
 from adapters.slack.errors import UNSHOWABLE, SlackBusyError, SlackRefusedError
 from adapters.slack.events import is_direct, place_of
 from adapters.slack.posts import Posts
 from adapters.slack.status import StatusLine
-from adapters.slack.ways import AtOnce, Edited, LiveWay, Streamed, Way
+from adapters.slack.ways import AtOnce, Edited, LiveWay, Reported, Streamed, Way
 from adapters.slack.whispers import Whispers
 from bot.errors import PlatformError
 from bot.messages import Final, IncomingMessage, Progress
+from bot.notices import Action
 from bot.outbox import Outbox
 from feedback.records import SourceRecord
 
@@ -51,6 +52,7 @@ class SlackReply:
         self._pieces: list[str] = []
         self._stages: dict[str, Progress] = {}
         self._has_stop_button = False
+        self._is_reporting = False
         self._has_ended = False
 
     async def progress(self, progress: Progress) -> None:
@@ -76,11 +78,26 @@ class SlackReply:
         self._status.take_over()
         await self._end(failed(sentence))
 
-    async def say(self, markdown: str) -> None:
+    async def report(self, markdown: str) -> None:
+        if self._has_ended:
+            return
+        self._is_reporting = True
         self._pieces = [markdown]
-        if self._message.addressed != "direct":  # else nobody else is there
+        self._pump.touch()
+
+    async def say(self, markdown: str, *, actions: Sequence[Action] = ()) -> None:
+        ending = noticed(actions)
+        if not await self._is_said_to_all():
             self._way = self._whispers
-        await self._end(written)
+        self._pieces = [markdown]
+        try:
+            await self._end(ending)
+        except SlackRefusedError as error:
+            if self._way is self._whispers or self._message.addressed == "direct":
+                raise
+            log.info("turn %s ends with its asker alone: %s", self._message.turn_id, error)
+            self._way = self._whispers
+            await self._end(ending)
 
     async def stopped(self) -> None:
         await self._end(stopped())
@@ -125,14 +142,18 @@ class SlackReply:
     async def _chosen(self) -> Way:
         """The best way there is now; an answer that is there already is only changed at its end."""
         if self._way is None:
-            self._way = self._whispers if self._message.is_private else await self._in_thread()
+            await self._posts.recover()
+            self._way = self._best()
         return self._way
 
-    async def _in_thread(self) -> Way:
-        await self._posts.recover()
-        can_stream = self._posts.thread_ts and "streams" not in self._pace.lacks
+    def _best(self) -> Way:
+        if self._is_reporting:
+            return Reported(self._posts, self._pace)
         if self._posts.known:
             return AtOnce(self._posts)
+        if self._message.is_private:
+            return self._whispers
+        can_stream = self._posts.thread_ts and "streams" not in self._pace.lacks
         if can_stream and all(self._pace.has_room(name) for name in ("chat.startStream", "chat.stopStream")):
             return Streamed(self._posts, self._pace, team_id=self._message.workspace_id, cards=self._cards)
         return Edited(self._posts) if self._pace.has_room("chat.update") else AtOnce(self._posts)
@@ -152,6 +173,15 @@ class SlackReply:
             log.info("turn %s has no button to stop it: %s", self._message.turn_id, error)
 
     # Its end.
+
+    async def _is_said_to_all(self) -> bool:
+        """Whether a notice goes where everybody sees it: nobody else is there, or they saw the report before it."""
+        if self._is_reporting or self._message.addressed == "direct":
+            return True
+        if self._pieces or self._way:  # the notice says why there is no answer
+            return False
+        await self._posts.recover()
+        return bool(self._posts.known)
 
     async def _end(self, ending: Ending, *, sources: Sequence[SourceRecord] = ()) -> None:
         """Settle the answer; one that has been settled stays as it is."""

@@ -1,4 +1,4 @@
-"""The ways in which an answer comes to be seen in a thread: as a stream, by edits, or all at once.
+"""The ways in which an answer comes to be seen in a thread: as a stream, by edits, or all at once; and reports.
 
 Each shows what there is of the answer so far and settles it in the end. What a way cannot do it leaves to the next:
 a stream that Slack does not take, or has let expire, goes on as edits of the same message. What was shown is kept in
@@ -66,6 +66,21 @@ class Edited(AtOnce):
     async def show(self, contents: Sequence[Content]) -> Way:
         for part, content in enumerate(contents):
             await self._posts.put(part, content)
+        return self
+
+
+class Reported(AtOnce):
+    """Shows how far a command is: each state in place of the one before, at a pace that leaves room for answers."""
+
+    def __init__(self, posts: Posts, pace: WorkspacePace) -> None:
+        super().__init__(posts)
+        self._pace = pace
+
+    async def room(self) -> None:
+        await self._pace.wait("reports")
+
+    async def show(self, contents: Sequence[Content]) -> Way:
+        await self.settle(contents)
         return self
 
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from adapters.slack.api import Answer, SlackApi, Then
 from adapters.slack.blocks import Json
-from adapters.slack.contents import Content, elsewhere
+from adapters.slack.contents import UNFOLDED, Content, elsewhere
 from adapters.slack.errors import UNSHOWABLE, SlackRefusedError
 from adapters.slack.events import place_of
 from bot.messages import IncomingMessage
@@ -59,7 +59,7 @@ class Whispers:
     async def _tell(self, content: Content, then: Then) -> None:
         """Where it was asked, else directly; raises what Slack said to the first of them."""
         try:
-            await self._whisper(_said(content), then)
+            await self._whisper(content.said, then)
         except SlackRefusedError as error:
             if error.code in UNSHOWABLE:
                 raise
@@ -71,16 +71,29 @@ class Whispers:
 
     async def _write(self, content: Content, then: Then) -> None:
         """In the direct conversation with the asker, saying what it is about."""
-        said = _said(elsewhere(content, asked_in=self._message.conversation_id))
-        where = {"channel": self._message.user_id, "unfurl_links": False, "unfurl_media": False}
-        await self._api.call("chat.postMessage", said | where, then=then)
+        told = elsewhere(content, asked_in=self._message.conversation_id)
+        where = {"channel": self._message.user_id}
+        await self._api.call("chat.postMessage", told.said | where | UNFOLDED, then=then)
 
     async def _whisper(self, said: Json, then: Then) -> None:
-        """Over the address that came with the command while it is good, else as an ephemeral message."""
-        if not (self._url and await self._respond(said, then)):
-            await self._api.call("chat.postEphemeral", said | self._where(), then=then)
+        """Over the address that came with the command while it is good, else as an ephemeral message.
+
+        In a thread it is the other way round: what comes over the address stands outside of it.
+        """
+        thread = self._thread()
+        if not thread and await self._respond(said, then):
+            return
+        where = {"channel": self._message.conversation_id, "user": self._message.user_id}
+        try:
+            await self._api.call("chat.postEphemeral", said | where | thread, then=then)
+        except SlackRefusedError as error:
+            if error.code in UNSHOWABLE or not await self._respond(said, then):
+                raise
 
     async def _respond(self, said: Json, then: Then) -> bool:
+        """Whether it could be said so."""
+        if not self._url:
+            return False
         private = said | {"response_type": "ephemeral", "replace_original": False}
         try:
             await self._api.respond(self._url, private, then=then)
@@ -92,16 +105,10 @@ class Whispers:
             return False
         return True
 
-    def _where(self) -> Json:
-        where = {"channel": self._message.conversation_id, "user": self._message.user_id}
-        # An ephemeral reply is shown only in a thread that has begun.
-        if self._place.thread_ts != self._place.message_ts:
-            where["thread_ts"] = self._place.thread_ts
-        return where
-
-
-def _said(content: Content) -> Json:
-    return {"text": content.text, "blocks": list(content.blocks)}
+    def _thread(self) -> Json:
+        """An ephemeral reply is shown only in a thread that has begun."""
+        thread_ts = self._place.thread_ts
+        return {"thread_ts": thread_ts} if thread_ts and thread_ts != self._place.message_ts else {}
 
 
 async def _unnoted(_: Answer) -> None:

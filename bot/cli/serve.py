@@ -41,7 +41,6 @@ async def _serve(app: "App") -> None:
 
 async def _serve_alone(app: "App") -> None:
     from bot.errors import SettingsError
-    from bot.jobs import scheduler
     from bot.plugins import adapters
 
     logging.getLogger().setLevel(logging.INFO)
@@ -55,8 +54,7 @@ async def _serve_alone(app: "App") -> None:
             "`parley chat` in the terminal."
         )
     app.start()
-    jobs = scheduler(app)
-    jobs.start()
+    app.jobs.start()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -68,7 +66,7 @@ async def _serve_alone(app: "App") -> None:
         for task in done - {stopping}:
             task.result()  # an adapter that fails takes the service down with its reason, for the supervisor to restart
     finally:
-        jobs.shutdown(wait=False)
+        await app.jobs.aclose()
         await app.desk.close(grace=app.settings.shutdown_grace)
         for task in {*tasks, stopping}:
             task.cancel()

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from adapters.web import WebAdapter
+from adapters.web import WebAdapter, _QueueReply
 from bot.app import App
 from bot.errors import SettingsError
+from bot.notices import Action
 from tests.adapters.conftest import OpenApp
 
 QUESTION = {"question": "How much may a hotel room in Vienna cost per night?"}
@@ -44,6 +45,23 @@ async def test_pieces_come_as_events(opened: OpenApp) -> None:
         assert events[0][0] == "event: progress"
         assert events[-1][0] == "event: final"
         assert "148 EUR" in json.loads(events[-1][1].removeprefix("data: "))["answer"]
+
+
+async def test_what_a_command_tells_comes_with_what_can_be_done_next() -> None:
+    reply = _QueueReply()
+    await reply.report("50%")
+    await reply.say("This is much.", actions=[Action("Go on", "reindex go handbook")])
+    reply.events.put_nowait(None)
+    assert [event async for event in reply] == [
+        ("report", {"text": "50%"}),
+        (
+            "said",
+            {
+                "text": "This is much.",
+                "actions": [{"label": "Go on", "command": "reindex go handbook", "is_dangerous": False}],
+            },
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.errors import PlatformError
 from bot.messages import Event, Final, IncomingMessage, Progress, Text
+from bot.notices import Action
 from bot.places import PlaceSettings
 
 FINAL = Final("t1", "written", "Yes. [1]", (), "m", 1, 2, 3)
@@ -32,8 +33,13 @@ class RecordingReply:
     async def fail(self, sentence: str) -> None:
         self._end("fail", sentence)
 
-    async def say(self, markdown: str) -> None:
+    async def report(self, markdown: str) -> None:
+        self.shown.append(("report", markdown))
+
+    async def say(self, markdown: str, *, actions: Sequence[Action] = ()) -> None:
         self._end("say", markdown)
+        if actions:
+            self.shown.append(("actions", tuple(actions)))
 
     async def stopped(self) -> None:
         self._end("stopped", "")
@@ -54,6 +60,8 @@ class FakePlatform:
         self.name = name
         self.replies: list[tuple[IncomingMessage, RecordingReply]] = []
         self.told: list[str] = []
+        self.posted: list[tuple[str, str]] = []
+        """Conversation and Markdown of what nobody asked for."""
         self.errors: list[PlatformError] = []
         self.files: dict[str, bytes] = {}
         self._admins = admins
@@ -75,6 +83,12 @@ class FakePlatform:
 
     async def tell_admins(self, sentence: str) -> None:
         self.told.append(sentence)
+
+    async def post(self, conversation_id: str, markdown: str) -> None:
+        self.posted.append((conversation_id, markdown))
+
+    async def who_reads(self, conversation_id: str) -> frozenset[str]:
+        return frozenset({"everyone", f"{self.name}:{conversation_id}"})
 
 
 class FakeAssistant:

@@ -7,17 +7,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import (
-    LONGEST_PERSONA,
-    Call,
-    Command,
-    Commands,
-    Request,
-    Status,
-    channel_commands,
-    status_command,
-    stop_command,
-)
+from bot.administration.channel import LONGEST_PERSONA, channel_commands
+from bot.administration.status import Status, status_command
+from bot.administration.stop import stop_command
+from bot.commands import Call, Command, Commands, Request
 from bot.errors import UsageError
 from bot.messages import IncomingMessage
 from bot.places import Places, PlaceSettings
@@ -38,7 +31,7 @@ class Office:
         self.running: list[IncomingMessage] = []
         self.commands = Commands(
             [
-                *channel_commands(self.places, source_names=["handbook", "wiki"]),
+                *channel_commands(self.places, source_names=lambda: ["handbook", "wiki"]),
                 status_command(self._status),
                 stop_command(self._stop),
             ]
@@ -53,7 +46,7 @@ class Office:
         call = self.commands.parse(text, explicit=True)
         if not isinstance(call, Call):
             return str(call)
-        return await self.commands.run(call, MESSAGE, is_admin=is_admin)
+        return (await self.commands.run(call, MESSAGE, is_admin=is_admin)).markdown
 
     async def _status(self) -> Status:
         return self.status
@@ -196,7 +189,8 @@ async def test_status(office: Office) -> None:
         "- model: smollm2\n"
         "- questions: 2 being answered, 3 waiting\n"
         "- source `handbook`: 12 documents, 3,456 passages\n"
-        "- source `wiki`: 0 documents, 0 passages"
+        "- source `wiki`: 0 documents, 0 passages\n"
+        "- jobs: none failed the last time"
     )
     office.status = replace(office.status, sources={})
     assert "documents: none yet" in await office.say("status")
@@ -281,11 +275,11 @@ async def test_what_cannot_be_set_changes_nothing_and_says_why(office: Office, t
 
 
 async def test_without_sources_there_is_none_to_choose(engine: sa.Engine) -> None:
-    commands = Commands(channel_commands(Places(engine), source_names=[]))
+    commands = Commands(channel_commands(Places(engine), source_names=list))
     call = commands.parse("channel sources wiki", explicit=True)
     assert isinstance(call, Call)
     told = await commands.run(call, MESSAGE, is_admin=True)
-    assert told == "There is no source `wiki`; there are no sources yet."
+    assert told.markdown == "There is no source `wiki`; there are no sources yet."
 
 
 async def test_more_commands_can_be_added() -> None:
@@ -297,8 +291,7 @@ async def test_more_commands_can_be_added() -> None:
     commands = Commands([Command(name="reindex", about="read a source again", run=run, argument="[a-z]+")])
     call = commands.parse("reindex wiki", explicit=False)
     assert isinstance(call, Call)
-    assert await commands.run(call, MESSAGE, is_admin=False) == "slack:U1 reindexes wiki"
-    assert await commands.run(replace(call, argument="never"), MESSAGE, is_admin=False) == (
-        "Never is not a day."
-    )
+    assert (await commands.run(call, MESSAGE, is_admin=False)).markdown == "slack:U1 reindexes wiki"
+    told = await commands.run(replace(call, argument="never"), MESSAGE, is_admin=False)
+    assert told.markdown == "Never is not a day."
     assert "`reindex [a-z]+`" in str(commands.parse("reindex", explicit=True))

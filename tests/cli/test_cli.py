@@ -141,9 +141,7 @@ def test_ask_reads_a_question_a_line(parley: Parley, folder: Path, monkeypatch: 
 
 def test_the_chat_plays_a_script(parley: Parley, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parley("reindex")
-    script = (
-        "/good\nHow many days of paid leave do full-time employees get?\n/good\n/bad too late\n/sources\n"
-    )
+    script = "/good\nHow many days of paid leave do full-time employees get?\n/good\n/bad too late\n/cited\n"
     script += "and part-time employees?\n/new\n/nonsense\n/help\n/reindex\n/quit\nnever asked\n"
     monkeypatch.setattr(sys, "stdin", io.StringIO(script))
     result = parley("chat", "--echo")
@@ -179,7 +177,7 @@ def test_feedback_is_exported_whole(parley: Parley, folder: Path) -> None:
 
 
 def test_the_model_is_listed_and_changed(parley: Parley, folder: Path) -> None:
-    (starter,) = parley("model", "list", "--json").json
+    (starter,) = parley("model", "list", "--json").json["installed"]
     assert "SmolLM2" in starter["path"]
     missing = parley("model", "use", "nowhere.gguf")
     assert (missing.code, "nowhere.gguf" in missing.err) == (1, True)

@@ -1,7 +1,7 @@
-"""The app that the contract runs on: everything is real but the assistant."""
+"""The app that the contract runs on: everything is real but the assistant, and one command is added."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -14,9 +14,10 @@ from bot.config import load_settings
 from bot.database import migrate, open_database
 from bot.library import Library
 from bot.llm.local import Unavailable
+from bot.llm.switch import SwitchableLLM
 from tests.contract.console import ConsoleStage
 from tests.contract.discord import DiscordStage
-from tests.contract.scripted import ScriptedAssistant
+from tests.contract.scripted import Digging, ScriptedAssistant
 from tests.contract.slack import SlackStage
 from tests.contract.stage import Stage
 
@@ -56,7 +57,14 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-def opened(stage: Stage, engine: Engine, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[App]]:
+def digging() -> Digging:
+    return Digging()
+
+
+@pytest.fixture
+def opened(
+    stage: Stage, engine: Engine, tmp_path: Path, digging: Digging
+) -> Callable[..., AbstractAsyncContextManager[App]]:
     """Opens an app with the bot on the stage; opened again, it is the same bot after a restart."""
 
     @asynccontextmanager
@@ -65,13 +73,15 @@ def opened(stage: Stage, engine: Engine, tmp_path: Path) -> Callable[..., Abstra
         file.write_text(SETTINGS.format(parallel=parallel) + stage.settings, encoding="utf-8")
         settings = load_settings(file, stage.environ)
         library = Library(settings, engine)
-        app = App(settings, library=library, llm=Unavailable("none"), engine=engine)
-        app.desk._serving._assistant = cast("Assistant", ScriptedAssistant(app.feedback))
-        await stage.start(app)
-        try:
-            yield app
-        finally:
-            await app.close()
-            await stage.stop()
+        async with SwitchableLLM.open(nullcontext(Unavailable("none"))) as llm:
+            app = App(settings, library=library, llm=llm, engine=engine)
+            app.desk._serving._assistant = cast("Assistant", ScriptedAssistant(app.feedback))
+            app.desk.commands.add(digging.commands())
+            await stage.start(app)
+            try:
+                yield app
+            finally:
+                await app.close()
+                await stage.stop()
 
     return run

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import ClassVar, Self
@@ -11,6 +12,9 @@ from rich.console import Console
 from adapters.console import ConsoleAdapter
 from bot.app import App
 from tests.contract.stage import Asked, Feature, Shown
+
+ACTION = re.compile(r"^ • /(?P<command>.+): (?P<label>.+?) *$", re.MULTILINE)
+"""What can be done next, as the terminal writes it."""
 
 
 class ConsoleStage:
@@ -32,6 +36,8 @@ class ConsoleStage:
             "reaction",
             "many people",
             "thread context",
+            "buttons",
+            "reports",
         }
     )
     settings = ""
@@ -88,11 +94,16 @@ class ConsoleStage:
     ) -> None:
         await self.adapter.enter("/good" if score > 0 else f"/bad {reason}: {comment}")
 
+    async def press(self, shown: Shown, label: str, *, person: str = "boss") -> Asked:
+        commands = {named["label"]: named["command"] for named in ACTION.finditer(shown.text)}
+        return await self.command(commands[label], person=person)
+
     def shown(self, asked: Asked) -> list[Shown]:
         starts = [*self._from.values(), len(self._output.getvalue())]
         at = int(asked.id)
         text = self._output.getvalue()[starts[at] : starts[at + 1]]
-        return [Shown(asked.id, text, can_vote=" in 0.0 s" in text)] if text.strip() else []
+        actions = [named["label"] for named in ACTION.finditer(text)]
+        return [Shown(asked.id, text, can_vote=" in 0.0 s" in text, actions=actions)] if text.strip() else []
 
     def progress(self, asked: Asked) -> list[str]:
         return []

@@ -7,12 +7,17 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from adapters.discord.adapter import DiscordAdapter
+from adapters.discord.aloud import FOLLOW
+from adapters.discord.commands import name_below
 from bot.app import App
+from bot.commands import Call
 from tests.contract.stage import Asked, Feature, Shown
 from tests.platforms.discord import Interaction, LocalDiscord, Message, User
 
 PATIENCE = 60.0
 """Seconds; Discord takes one message a second, and a long answer has many."""
+GROUP = 2
+"""What Discord calls an option that has further commands below it."""
 
 
 class DiscordStage:
@@ -24,6 +29,7 @@ class DiscordStage:
         self._stack = AsyncExitStack()
         self._running: asyncio.Task[None] | None = None
         self._given: dict[str, Interaction] = {}
+        self._app: App | None = None
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.discord)
@@ -49,6 +55,7 @@ class DiscordStage:
         return {"PARLEY_DISCORD_TOKEN": self.discord.token}
 
     async def start(self, app: App) -> None:
+        self._app = app
         adapter = DiscordAdapter(app, settle=0.1)
         self._running = asyncio.create_task(adapter.run())
         await self.until(lambda: adapter.health and adapter.health.is_ready)
@@ -98,19 +105,30 @@ class DiscordStage:
         return await self._slash("ask", {"question": text, "private": True}, text, person)
 
     async def command(self, text: str, *, person: str = "boss") -> Asked:
-        """As `/parley …`; who is not offered that says it in a mention."""
-        words, options = text.split(), {}
-        if words[:2] in (["channel", "answer"], ["channel", "sources"]):
-            options = {"value": words.pop()}
-        path = " ".join(["parley", *words])
-        if text == "channel":
-            path = "parley channel show"
+        """As `/parley …`; who is not offered it, or what is not in it, is said in a mention."""
+        assert self._app
+        call = self._app.desk.commands.parse(text, explicit=True)
+        path = self._path(call) if isinstance(call, Call) else ""
+        if not (isinstance(call, Call) and path):
+            return await self.mention(text, person=person)
         try:
+            options = {"value": call.argument} if call.argument else {}
             return await self._slash(path, options, text, person)
         except ValueError as error:
             if "not offered" not in str(error):
                 raise
             return await self.mention(text, person=person)
+
+    def _path(self, call: Call) -> str:
+        """Where a command is below `/parley`; empty when it is not there."""
+        (parley,) = (one for one in self.discord.commands() if one["name"] == "parley")
+        first = call.command.name.split()[0]
+        found = next((one for one in parley["options"] if one["name"] == first), None)
+        if found is None or found["type"] != GROUP:
+            return f"parley {first}" if found and call.command.name == first else ""
+        below = name_below(call.command)
+        names = [one["name"] for one in found["options"]]
+        return f"parley {first} {below}" if below in names else ""
 
     async def _slash(self, command: str, options: Mapping[str, object], text: str, person: str) -> Asked:
         given = await self.discord.slash(command, options, self.people[person], self.general)
@@ -147,6 +165,11 @@ class DiscordStage:
     async def share(self, shown: Shown, *, person: str = "ann") -> None:
         await self.discord.press(self._message(shown), "Share in channel", self.people[person])
 
+    async def press(self, shown: Shown, label: str, *, person: str = "boss") -> Asked:
+        given = await self.discord.press(self._message(shown), label, self.people[person])
+        self._given[given.id] = given
+        return Asked(label, person, id=given.id, place=given.channel.id, is_private=True)
+
     async def deliver_again(self) -> None:
         assert self.discord.deliver_again("MESSAGE_CREATE", "INTERACTION_CREATE")
 
@@ -167,10 +190,13 @@ class DiscordStage:
                 m.text,
                 only_for=names.get(m.ephemeral_to or "", ""),
                 can_vote=any((button.get("emoji") or {}).get("name") == "👍" for button in m.buttons),
+                actions=[b["label"] for b in m.buttons if b["custom_id"].startswith("parley:do:")],
                 extra=m,
             )
             for m in self._answers(asked)
-            if not m.loading
+            if not (
+                m.loading or m.text.startswith(FOLLOW)
+            )  # these only say where, and that, there will be one
         ]
 
     def _answers(self, asked: Asked) -> list[Message]:

@@ -1,10 +1,12 @@
-"""An assistant that says what it was told to, and stores its turns as the real one does."""
+"""An assistant that says what it was told to and stores its turns as the real one does, and a long command."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from bot.commands import Command, Request
 from bot.messages import Event, Final, IncomingMessage, Progress, Text
+from bot.notices import Action, Notice
 from bot.places import PlaceSettings
 from feedback.records import Mode, Outcome, SourceRecord, Turn, now
 from feedback.store import FeedbackStore
@@ -94,3 +96,54 @@ class ScriptedAssistant:
             total_ms=3,
         )
         await asyncio.to_thread(self._feedback.save_turn, turn)
+
+
+DEEPER, FILL = "Dig deeper", "Fill it in"
+"""What is offered when a hole is dug."""
+
+
+class Digging:
+    """`dig [METRES]`, for admins: says how far it is after each metre, and offers what to do next.
+
+    `metre` is acquired before each metre after the first; with a semaphore of 0 the command waits there.
+    """
+
+    def __init__(self) -> None:
+        self.metre = asyncio.Semaphore(1000)
+        self.deeper: list[str] = []
+        """Who dug deeper."""
+
+    def commands(self) -> tuple[Command, ...]:
+        return (
+            Command(
+                name="dig",
+                about="dig a hole",
+                argument=r"\d",
+                placeholder="METRES",
+                is_optional=True,
+                needs_admin=True,
+                run=self._dig,
+            ),
+            Command(
+                name="dig deeper", about="dig on", needs_admin=True, is_listed=False, run=self._dig_deeper
+            ),
+            Command(name="dig fill", about="fill it in", needs_admin=True, is_listed=False, run=_fill),
+        )
+
+    async def _dig(self, request: Request) -> Notice:
+        metres = int(request.argument or 2)
+        for dug in range(1, metres + 1):
+            if dug > 1:
+                await self.metre.acquire()
+            await request.report(f"{'▓' * dug}{'░' * (metres - dug)} {dug * 100 // (metres + 1)}%")
+        await self.metre.acquire()
+        offered = Action(DEEPER, "dig deeper"), Action(FILL, "dig fill", is_dangerous=True)
+        return Notice(f"The hole is **{metres} metres** deep.", offered)
+
+    async def _dig_deeper(self, request: Request) -> str:
+        self.deeper.append(request.message.person)
+        return "The hole is deeper now."
+
+
+async def _fill(_: Request) -> str:
+    return "There is no hole any more."

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from adapters.slack.adapter import SlackAdapter
+from adapters.slack.choices import CHOICE
 from bot.app import App
 from tests.contract.stage import Asked, Feature, Shown
 from tests.platforms.slack import LocalSlack, Message, User
@@ -129,6 +130,12 @@ class SlackStage:
     async def share(self, shown: Shown, *, person: str = "ann") -> None:
         await self.slack.press(self._message(shown), "parley_share", self.people[person])
 
+    async def press(self, shown: Shown, label: str, *, person: str = "boss") -> Asked:
+        message = self._message(shown)
+        asked = Asked(label, person, id=self.slack.state.ts(), place=message.channel, is_private=True)
+        await self.slack.press(message, label, self.people[person])
+        return asked
+
     async def deliver_again(self) -> None:
         for receipt in list(self.slack.receipts):
             await self.slack.deliver_again(receipt)
@@ -158,6 +165,7 @@ class SlackStage:
                 m.text,
                 only_for=names.get(m.ephemeral_to or "", ""),
                 can_vote=any(button["type"] == "feedback_buttons" for button in m.buttons),
+                actions=[b["text"]["text"] for b in m.buttons if CHOICE.fullmatch(b["action_id"])],
                 extra=m,
             )
             for m in found

@@ -27,6 +27,8 @@ Feature = Literal[
     "reaction",
     "many people",
     "thread context",
+    "buttons",
+    "reports",
 ]
 
 
@@ -52,6 +54,8 @@ class Shown:
     only_for: str = ""
     """Name of the person who alone sees it."""
     can_vote: bool = False
+    actions: list[str] = field(default_factory=list)
+    """Labels of what can be done next, in the order in which they are offered."""
     extra: object = field(default=None, repr=False)
 
 
@@ -109,6 +113,12 @@ class Stage(Protocol):
     async def react(self, shown: Shown, score: int, *, person: str = "ann") -> None: ...
 
     async def share(self, shown: Shown, *, person: str = "ann") -> None: ...
+
+    async def press(self, shown: Shown, label: str, *, person: str = "boss") -> Asked:
+        """Choose an action below a notice; what comes of it is `shown` for what this gives.
+
+        Without "buttons", give the command that the notice names in its place.
+        """
 
     async def deliver_again(self) -> None:
         """Deliver everything of this conversation that was delivered to the bot a second time."""

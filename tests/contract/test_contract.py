@@ -9,7 +9,7 @@ import pytest
 
 from bot.app import App
 from feedback.records import Score
-from tests.contract.scripted import ANSWER, ScriptedAssistant
+from tests.contract.scripted import ANSWER, DEEPER, FILL, Digging, ScriptedAssistant
 from tests.contract.stage import Asked, Shown, Stage
 
 Open = Callable[..., AbstractAsyncContextManager[App]]
@@ -272,6 +272,107 @@ class TestAdministration:
         await stage.until(lambda: stage.shown(asked))
         assert "channel answer" not in stage.shown(asked)[0].text
         assert assistant(app).asked == []
+
+
+async def told(stage: Stage, asked: Asked, text: str) -> Shown:
+    """The one message that it led to, as soon as it says that."""
+    await stage.until(lambda: any(text in shown.text for shown in stage.shown(asked)))
+    (shown,) = stage.shown(asked)
+    return shown
+
+
+class TestLongCommands:
+    """`dig` and what follows it; see `Digging`."""
+
+    async def test_it_ends_with_its_result_and_what_can_be_done_next(self, stage: Stage, app: App) -> None:
+        shown = await told(stage, await stage.command("dig"), "2 metres")
+        assert shown.actions == [DEEPER, FILL]
+
+    @needs("reports")
+    async def test_how_far_it_is_stands_in_one_message_that_ends_as_the_result(
+        self, stage: Stage, app: App, digging: Digging
+    ) -> None:
+        digging.metre = asyncio.Semaphore(0)
+        asked = await stage.command("dig 3")
+        first = await told(stage, asked, "▓░░ 25%")
+        assert (first.only_for, first.actions) == ("", [])
+        digging.metre.release()
+        second = await told(stage, asked, "▓▓░ 50%")
+        for _ in range(2):
+            digging.metre.release()
+        last = await told(stage, asked, "3 metres")
+        assert "%" not in last.text
+        assert {first.id, second.id, last.id} == {first.id}
+
+    @needs("many people")
+    async def test_it_can_be_given_in_a_mention_in_a_thread(
+        self, stage: Stage, app: App, digging: Digging
+    ) -> None:
+        first = await stage.mention(QUESTION)
+        await only(stage, first)
+        shown = await told(
+            stage, await stage.mention("dig 4", thread=first.thread, person="boss"), "4 metres"
+        )
+        assert shown.actions == [DEEPER, FILL]
+        assert len(assistant(app).asked) == 1
+
+    @needs("reports")
+    @needs("restart")
+    async def test_after_a_restart_it_goes_on_in_the_same_message(
+        self, stage: Stage, opened: Open, digging: Digging
+    ) -> None:
+        digging.metre = asyncio.Semaphore(0)
+        async with opened():
+            asked = await stage.command("dig")
+            before = await told(stage, asked, "▓░ 33%")
+        digging.metre = asyncio.Semaphore(1000)
+        async with opened():
+            after = await told(stage, asked, "2 metres")
+            assert after.id == before.id
+
+    async def test_an_action_is_chosen_once(self, stage: Stage, app: App, digging: Digging) -> None:
+        asked = await stage.command("dig")
+        chosen = await stage.press(await told(stage, asked, "2 metres"), DEEPER)
+        await told(stage, chosen, "deeper now")
+        if "buttons" not in stage.lacks:
+            await stage.until(lambda: not any(shown.actions for shown in stage.shown(asked)))
+        if "redelivery" not in stage.lacks:
+            await stage.deliver_again()
+            await only(stage, await stage.mention(QUESTION))
+        assert len(digging.deeper) == 1
+
+    @needs("restart")
+    async def test_an_action_can_be_chosen_after_a_restart(
+        self, stage: Stage, opened: Open, digging: Digging
+    ) -> None:
+        async with opened():
+            shown = await told(stage, await stage.command("dig"), "2 metres")
+        async with opened():
+            await told(stage, await stage.press(shown, DEEPER), "deeper now")
+        assert len(digging.deeper) == 1
+
+    @needs("many people")
+    async def test_who_is_no_admin_is_refused_in_private_and_the_action_stays_for_admins(
+        self, stage: Stage, app: App, digging: Digging
+    ) -> None:
+        asked = await stage.command("dig")
+        shown = await told(stage, asked, "2 metres")
+        refused = await stage.press(shown, DEEPER, person="ann")
+        assert (await told(stage, refused, "is for admins")).only_for == "ann"
+        assert digging.deeper == []
+        (still,) = [one for one in stage.shown(asked) if one.id == shown.id]
+        assert still.actions == [DEEPER, FILL]
+        await stage.press(still, DEEPER, person="boss")
+        await stage.until(lambda: digging.deeper)
+
+    @needs("many people")
+    async def test_an_attempt_of_somebody_who_is_no_admin_stands_in_the_audit_log(
+        self, stage: Stage, app: App
+    ) -> None:
+        asked = await stage.command("dig 5", person="ann")
+        await told(stage, asked, "is for admins")
+        (entry,) = await asyncio.to_thread(app.audit.entries)
+        assert (entry.platform, entry.command, entry.outcome) == (stage.name, "dig 5", "refused")
 
 
 class TestTrouble:

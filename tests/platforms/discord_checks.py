@@ -164,6 +164,18 @@ _MENU = fields(
 )
 
 
+LONGEST_COMMAND = 8_000
+"""Characters of all names, descriptions and values of a command and what is below it."""
+
+
+def _length(command: Json) -> int:
+    own = sum(len(command.get(key) or "") for key in ("name", "description"))
+    values = sum(
+        len(str(choice["name"])) + len(str(choice["value"])) for choice in command.get("choices") or ()
+    )
+    return own + values + sum(map(_length, command.get("options") or ()))
+
+
 def commands(listed: Any) -> Iterator[str]:
     """Complaints about a list of application commands, of which each scope has one."""
     if not isinstance(listed, list):
@@ -174,6 +186,8 @@ def commands(listed: Any) -> Iterator[str]:
         yield from by_type({1: _SLASH, 2: _MENU, 3: _MENU}, "command")(
             {"type": kind} | one, f"commands[{number}]"
         )
+        if (length := _length(one)) > LONGEST_COMMAND:
+            yield f"commands[{number}]: {length} characters in all, {LONGEST_COMMAND} allowed"
     keys = [(one.get("type", 1), one.get("name")) for one in listed]
     for kind, most in ((1, 100), (2, 15), (3, 15)):
         count = len([key for key in keys if key[0] == kind])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from adapters.discord.aloud import Aloud
 from adapters.discord.api import DiscordPace
 from adapters.discord.events import Way
 from adapters.discord.gateway import Gateway, use_api
@@ -117,20 +118,13 @@ class Bench:
         pace: DiscordPace | None = None,
         outbox: Outbox | None = None,
     ) -> DiscordReply:
-        pace = pace or DiscordPace()
+        pace, outbox = pace or DiscordPace(), outbox or self.outbox
         way = Way.of(message)
-        return DiscordReply(
-            message,
-            home=self._home(message, way, pace),
-            outbox=outbox or self.outbox,
-            pace=pace,
-            typing=Typing(self.client, pace, channel_id="" if message.is_private else way.channel_id),
-            channel_id=way.channel_id,
-        )
-
-    def _home(self, message: IncomingMessage, way: Way, pace: DiscordPace) -> Home:
+        channel = self._channel_home(message, way, pace)
+        home: Home = channel
+        aloud = None
         if message.is_private:
-            return WhisperHome(
+            home = whisper = WhisperHome(
                 self.client,
                 pace,
                 way=way,
@@ -138,6 +132,17 @@ class Bench:
                 event_id=message.event_id,
                 turn_id=message.turn_id,
             )
+            aloud = Aloud(message, home=channel, whisper=whisper, outbox=outbox)
+        return DiscordReply(
+            message,
+            home=home,
+            outbox=outbox,
+            pace=pace,
+            typing=Typing(self.client, pace, channel_id="" if message.is_private else way.channel_id),
+            aloud=aloud,
+        )
+
+    def _channel_home(self, message: IncomingMessage, way: Way, pace: DiscordPace) -> ChannelHome:
         return ChannelHome(
             self.client,
             pace,

@@ -244,6 +244,7 @@ class TestPrincipals:
             await town.answer(await town.ask())
             guild = town.discord.guild.id
             assert town.asked[0].principals == {"everyone", f"discord:{guild}", f"discord:{town.general.id}"}
+            assert town.asked[0].open_to == {f"discord:{guild}"}
 
     async def test_of_a_channel_for_one_role(self, town: Town) -> None:
         role = town.discord.add_role("staff")
@@ -253,6 +254,7 @@ class TestPrincipals:
             said = await town.discord.post(board, cat, f"{town.discord.mention} limit?")
             await town.answer(said)
             assert f"discord:role:{role.id}" in town.asked[0].principals
+            assert town.asked[0].open_to == frozenset()
             town.discord.allow(board, "VIEW_CHANNEL", to=town.ann)
             await asyncio.sleep(0.1)
             await town.answer(await town.discord.post(board, cat, f"{town.discord.mention} and?"))

@@ -5,8 +5,21 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.discord.contents import BELOW, PART, answered, failed, said, stopped, waiting, written
+from adapters.discord.contents import (
+    BELOW,
+    CUSTOM_ID,
+    PART,
+    action_id,
+    answered,
+    failed,
+    reported,
+    said,
+    stopped,
+    waiting,
+    written,
+)
 from bot.messages import Final
+from bot.notices import Action
 from feedback.records import SourceRecord
 
 TURN = "0" * 32
@@ -65,9 +78,28 @@ def test_quotes_and_remarks_are_said() -> None:
 def test_what_ends_otherwise() -> None:
     assert failed("Ask *again*.")("Half.", "usual")[0].text == "Half.\n\nAsk \\*again\\*."
     assert stopped()("", "usual")[0].text == "-# Stopped."
-    assert said("- `help`: shows this", "usual")[0].controls == ()
+    assert said()("- `help`: shows this", "usual")[0].controls == ()
     assert waiting("2nd in line, about 20 s", TURN).text == "-# 2nd in line, about 20 s…"
     assert written(" ", TURN) == []
+
+
+def test_what_can_be_done_next_is_below_the_last_part() -> None:
+    go = Action("Go on", "reindex go handbook")
+    first, *_, last = said([go])("word " * 1000, "usual")
+    assert (first.actions, last.actions) == ((), (go,))
+
+
+def test_how_far_a_command_is_is_one_message() -> None:
+    assert reported("▓▓░░ 50% · `travel.md`").text == "▓▓░░ 50% · `travel.md`"
+    assert len(reported("word " * 1000).text) <= PART
+
+
+@given(st.lists(st.integers(0, 120).map(lambda n: Action(f"Go {n}", "x" * n)), max_size=40))
+def test_every_action_has_a_button_or_is_told_in_words(actions: list[Action]) -> None:
+    contents = said(actions)("This is much.", "usual")
+    text, buttons = "\n".join(c.text for c in contents), contents[-1].actions
+    assert [a for a in actions if a not in buttons and f"say to me `{a.command}`" not in text] == []
+    assert all(len(action_id(n, action.command)) <= CUSTOM_ID for n, action in enumerate(buttons))
 
 
 @given(MARKDOWN, st.sampled_from(["usual", "short"]))

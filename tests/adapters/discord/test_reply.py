@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from adapters.discord.api import DiscordPace
 from adapters.discord.homes import WhisperHome
 from bot.errors import PlatformError, PlatformUnavailableError
 from bot.messages import IncomingMessage, Progress
+from bot.notices import Action
 from tests.adapters.discord.bench import Bench, DiedError, DyingOutbox, bench, crash, final
 
 LONG = "\n\n".join(f"Rule {n}: " + "word " * 60 for n in range(15))
@@ -227,3 +229,128 @@ class TestForTheAskerAlone:
         at.discord.fail("create_followup", 50027, times=100)
         await at.reply(message).finish(final(message, "160 EUR."))
         assert "160 EUR." in at.direct()[0].text
+
+
+class TestReports:
+    async def test_in_a_channel_they_are_one_message_that_ends_as_the_notice(self, at: Bench) -> None:
+        message = await at.ask("reindex")
+        reply = at.reply(message)
+        await reply.report("▓░ 50%")
+        first = await at.sees("50%")
+        assert first.reference
+        await reply.report("▓▓ 100%")
+        await at.sees("100%")
+        await reply.say("3 files added.", actions=[Action("Show it anyway", "reindex anyway", True)])
+        (shown,) = at.answers()
+        assert (shown.id, shown.text) == (first.id, "3 files added.")
+        assert [(b["label"], b["style"], b["custom_id"]) for b in shown.buttons] == [
+            ("Show it anyway", 4, "parley:do:0:reindex anyway")
+        ]
+
+    async def test_what_comes_too_fast_is_left_out(self, at: Bench) -> None:
+        reply = at.reply(await at.ask("reindex"))
+        for n in range(100):
+            await reply.report(f"{n}%")
+            await asyncio.sleep(0.02)
+        await reply.say("Done.")
+        assert at.called("edit_message") <= 4
+
+    async def test_of_a_private_command_they_are_for_everybody_and_the_asker_is_told_where(
+        self, at: Bench
+    ) -> None:
+        reply = at.reply(await at.command("reindex"))
+        await reply.report("▓░ 50%")
+        first = await at.sees("50%")
+        (told,) = await at.discord.wait_for(at.whispers)
+        assert told.text.endswith(f"/{at.channel.id}/{first.id}")
+        await reply.say("3 files added.")
+        (shown,) = at.answers()
+        assert (shown.id, shown.text) == (first.id, "3 files added.")
+        assert len(at.whispers()) == 1
+
+    async def test_of_a_private_command_without_any_the_notice_is_private(self, at: Bench) -> None:
+        await at.reply(await at.command("status")).say("All is well.", actions=[Action("Go on", "go")])
+        (shown,) = at.whispers()
+        assert [b["label"] for b in shown.buttons] == ["Go on"]
+        assert at.answers() == []
+
+    async def test_a_notice_that_overtakes_its_report_is_for_everybody(self, at: Bench) -> None:
+        reply = at.reply(await at.command("reindex"))
+        await reply.report("▓░ 50%")
+        await reply.say("3 files added.")
+        assert [m.text for m in at.answers()] == ["3 files added."]
+        assert len(at.whispers()) == 1
+
+    @pytest.mark.parametrize("told_by", ["command", "mention"])
+    async def test_after_a_restart_the_same_message_goes_on(self, at: Bench, told_by: str) -> None:
+        message = await (at.command("reindex") if told_by == "command" else at.ask("reindex"))
+        first = at.reply(message)
+        await first.report("▓░░ 33%")
+        before = await at.sees("33%")
+        await crash(first)
+        second = at.reply(message)
+        await second.report("▓▓░ 66%")
+        await at.sees("66%")
+        await crash(second)
+        await at.reply(message).say("3 files added.")
+        (shown,) = at.answers()
+        assert (shown.id, shown.text) == (before.id, "3 files added.")
+
+    @pytest.mark.parametrize("writes", range(4))
+    async def test_a_crash_anywhere_leaves_one_message_with_the_end(self, at: Bench, writes: int) -> None:
+        message = await at.command("reindex")
+        first = at.reply(message, outbox=DyingOutbox(at.engine, writes=writes), pace=DiscordPace({}))
+        await first.report("▓░ 50%")
+        with suppress(DiedError):
+            await asyncio.sleep(0.2)
+            await crash(first)
+        second = at.reply(message, pace=DiscordPace({}))
+        await second.report("▓▓ 90%")
+        await second.say("3 files added.")
+        assert [m.text for m in at.answers()] == ["3 files added."]
+
+    async def test_where_it_may_not_write_the_asker_alone_sees_them(self, at: Bench) -> None:
+        at.discord.fail("create_message", 50013, times=100)
+        reply = at.reply(await at.command("reindex"))
+        await reply.report("▓░ 50%")
+        await at.discord.wait_for(lambda: [m for m in at.whispers() if "50%" in m.text])
+        await reply.report("▓▓ 100%")
+        await at.discord.wait_for(lambda: [m for m in at.whispers() if "100%" in m.text])
+        await reply.say("3 files added.")
+        assert [m.text for m in at.whispers()] == ["3 files added."]
+
+    async def test_there_it_ends_directly_when_the_token_is_spent(
+        self, at: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        message = await at.command("reindex")
+        at.discord.deny(at.channel, "SEND_MESSAGES")
+        reply = at.reply(message)
+        await reply.report("▓░ 50%")
+        await at.discord.wait_for(at.whispers)
+        monkeypatch.setattr(WhisperHome, "seconds_left", 0.0)
+        await reply.say("3 files added.")
+        assert [m.text for m in at.direct()] == ["3 files added."]
+
+    async def test_aloud_the_token_is_not_needed(self, at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        reply = at.reply(await at.command("reindex"))
+        monkeypatch.setattr(WhisperHome, "seconds_left", 0.0)
+        await reply.report("▓░ 50%")
+        await at.sees("50%")
+        await reply.say("3 files added.")
+        assert [m.text for m in at.answers()] == ["3 files added."]
+        assert at.direct() == []
+
+    async def test_trouble_that_passes_ends_the_showing_only_for_a_while(self, at: Bench) -> None:
+        reply = at.reply(await at.ask("reindex"))
+        await reply.report("▓░░ 33%")
+        await at.sees("33%")
+        at.discord.http_error("edit_message", 503, times=100)
+        await reply.report("▓▓░ 66%")
+        await at.discord.wait_for(
+            lambda: [c for c in at.discord.called("edit_message") if c.status == 503][3:], timeout=30
+        )
+        at.discord.api.faults.clear()
+        await asyncio.sleep(0.1)
+        await reply.report("▓▓▓ 99%")
+        await at.sees("99%")
+        await reply.say("Done.")

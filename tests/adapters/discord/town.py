@@ -15,6 +15,7 @@ from bot.assistant import Assistant
 from bot.config import load_settings
 from bot.library import Library
 from bot.llm.local import Unavailable
+from bot.llm.switch import SwitchableLLM
 from bot.messages import IncomingMessage
 from bot.tables import outbox
 from feedback.records import Score
@@ -87,7 +88,8 @@ class Town:
         file.write_text(SETTINGS.format(api_url=self.discord.api_url) + settings, encoding="utf-8")
         loaded = load_settings(file, {"PARLEY_DISCORD_TOKEN": self.discord.token})
         library = Library(loaded, self.engine)
-        self.app = App(loaded, library=library, llm=Unavailable("none"), engine=self.engine)
+        llm = cast("SwitchableLLM", Unavailable("none"))
+        self.app = App(loaded, library=library, llm=llm, engine=self.engine)
         scripted = ScriptedAssistant(self.app.feedback)
         scripted.script |= self.script
         self.app.desk._serving._assistant = cast("Assistant", scripted)

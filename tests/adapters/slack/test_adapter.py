@@ -12,19 +12,24 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
+from slack_sdk.oauth.installation_store.models.installation import Installation
 
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.blocks import answer_blocks, queue_blocks
 from adapters.slack.connection import SocketConnection
+from adapters.slack.contents import noticed
 from adapters.slack.whispers import TOLD, WHISPERED
 from bot import vault
 from bot.app import App
-from bot.config import ChatSettings, SlackSettings
+from bot.commands import Command, Commands, Request
+from bot.config import ChatSettings, PolicySettings, SlackSettings
 from bot.database import migrate, open_database
 from bot.errors import DatabaseError, PlatformError, SettingsError, UsageError
 from bot.inbox import Inbox
 from bot.messages import Attachment, Final, IncomingMessage
+from bot.notices import Action
 from bot.outbox import Outbox
+from bot.places import Places
 from bot.telemetry import Telemetry
 from bot.vault import Vault
 from feedback.records import Turn, Vote, now
@@ -55,12 +60,24 @@ TURN = Turn(
 )
 
 
+async def _dug(_: Request) -> str:
+    return "Done."
+
+
 class NotingDesk:
     """Keeps what it was handed, and its votes as the real desk does; `troubles` are raised one after the other."""
 
     def __init__(self, engine: sa.Engine, feedback: FeedbackStore) -> None:
         self.inbox = Inbox(engine)
         self.outbox = Outbox(engine)
+        self.commands = Commands(
+            [
+                Command(
+                    name="dig", about="dig", argument="deeper", is_optional=True, needs_admin=True, run=_dug
+                ),
+                Command(name="look", about="look", run=_dug),
+            ]
+        )
         self.noted: list[Any] = []
         self.troubles: list[Exception] = []
         self.joined: list[Any] = []
@@ -107,8 +124,10 @@ class NotingDesk:
 class Office:
     """A local Slack, the adapter on it, and the desk behind it."""
 
-    def __init__(self, slack: LocalSlack, desk: NotingDesk, feedback: FeedbackStore, vault: Vault) -> None:
-        self.slack, self.desk, self.feedback, self.vault = slack, desk, feedback, vault
+    def __init__(
+        self, slack: LocalSlack, engine: sa.Engine, desk: NotingDesk, feedback: FeedbackStore, vault: Vault
+    ) -> None:
+        self.slack, self.engine, self.desk, self.feedback, self.vault = slack, engine, desk, feedback, vault
         self.telemetry = Telemetry()
         self.ann = slack.add_user("ann")
         self.bob = slack.add_user("bob", admin=True)
@@ -123,8 +142,9 @@ class Office:
         plain = {key: value for key, value in settings.items() if key not in SECRETS}
         slack = SlackSettings(api_url=self.slack.api_url, **plain).model_copy(update=given)
         app = SimpleNamespace(
-            settings=SimpleNamespace(slack=slack, chat=ChatSettings()),
+            settings=SimpleNamespace(slack=slack, chat=ChatSettings(), policy=PolicySettings()),
             desk=self.desk,
+            places=Places(self.engine),
             feedback=self.feedback,
             vault=self.vault,
             telemetry=self.telemetry,
@@ -200,7 +220,7 @@ async def office(engine: sa.Engine) -> AsyncIterator[Office]:
         slack.delivery.retry_delays = (0.05, 0.1, 0.2)
         slack.delivery.subscriptions |= {"user_change", "channel_shared"}
         key = SecretStr("correct horse battery staple")
-        yield Office(slack, NotingDesk(engine, feedback), feedback, Vault(engine, key))
+        yield Office(slack, engine, NotingDesk(engine, feedback), feedback, Vault(engine, key))
 
 
 class TestMessages:
@@ -388,6 +408,96 @@ class TestButtons:
         assert not office.slack.answers(office.channel)
 
 
+class TestChoices:
+    """Buttons below a notice, each of which gives a command."""
+
+    async def offered(self, office: Office, *, private_to: User | None = None, **where: Any) -> Message:
+        actions = (Action("Dig on", "dig deeper"), Action("Look", "look"))
+        (content,) = noticed(actions)("**12** holes.", "usual")
+        message = Message(
+            office.channel.id,
+            office.slack.state.ts(),
+            office.slack.bot.id,
+            raw_text=content.text,
+            blocks=list(content.blocks),
+            bot_id=office.slack.bot.bot_id,
+            ephemeral_to=private_to.id if private_to else None,
+            **where,
+        )
+        return office.slack.state.add(message)
+
+    async def test_a_press_gives_the_command_and_the_buttons_go(self, office: Office) -> None:
+        message = await self.offered(office)
+        async with office.running():
+            assert (await office.slack.press(message, "Dig on", office.bob)).acked
+            await office.until(lambda: not message.buttons)
+        (given,) = office.desk.messages
+        assert (given.text, given.addressed, given.is_private) == ("dig deeper", "command", True)
+        assert (given.user_id, given.workspace_id) == (office.bob.id, office.slack.workspace.id)
+        assert message.text == "**12** holes.\nChosen: Dig on"
+
+    async def test_one_that_only_its_reader_sees(self, office: Office) -> None:
+        message = await self.offered(office, private_to=office.bob)
+        async with office.running():
+            await office.slack.press(message, "Dig on", office.bob)
+            await office.until(lambda: not message.buttons)
+        assert message.text == "Chosen: Dig on"
+        assert [given.text for given in office.desk.messages] == ["dig deeper"]
+        assert office.slack.called("chat.update") == []
+
+    async def test_in_a_thread_the_answer_has_its_place_there(self, office: Office) -> None:
+        root = await office.slack.post(office.channel, office.bob, "Hello")
+        message = await self.offered(office, thread_ts=root)
+        async with office.running() as adapter:
+            await office.slack.press(message, "Dig on", office.bob)
+            (given,) = [one for one in office.desk.messages if one.addressed == "command"]
+            await adapter.reply(given).say("Done.")
+        told = office.slack.messages(office.channel)[-1]
+        assert (told.text, told.thread_ts, told.ephemeral_to) == ("Done.", root, office.bob.id)
+
+    async def test_pressed_again_or_delivered_again_it_is_given_once(self, office: Office) -> None:
+        message = await self.offered(office)
+        office.slack.fail("chat.update", "cant_update_message", times=9)
+        async with office.running():
+            receipt = await office.slack.press(message, "Dig on", office.bob)
+            await office.slack.deliver_again(receipt)
+            assert (await office.slack.press(message, "Dig on", office.bob)).acked
+            await office.until(lambda: len(office.private(office.bob)) == 2)
+            await office.slack.press(message, "Look", office.bob)
+        assert [given.text for given in office.desk.messages] == ["dig deeper", "look"]
+        assert set(office.private(office.bob)) == {
+            "You have pressed that already; to do it once more, give the command: `/parley dig deeper`"
+        }
+
+    async def test_for_who_is_no_admin_the_buttons_stay_for_those_who_are(self, office: Office) -> None:
+        message = await self.offered(office)
+        async with office.running():
+            await office.slack.press(message, "Dig on", office.ann)
+        assert [button["value"] for button in message.buttons] == ["dig deeper", "look"]
+        async with office.running():
+            await office.slack.press(message, "Look", office.ann)  # for everybody
+            await office.until(lambda: not message.buttons)
+        assert [(given.text, given.user_id) for given in office.desk.messages] == [
+            ("dig deeper", office.ann.id),
+            ("look", office.ann.id),
+        ]
+
+    async def test_a_press_that_is_not_taken_is_not_acknowledged_and_can_be_tried_again(
+        self, office: Office
+    ) -> None:
+        message = await self.offered(office)
+        office.desk.troubles = [DatabaseError("The database is locked; wait a moment.")]
+        office.slack.delivery.ack_timeout = 0.5
+        async with office.running():
+            assert not (await office.slack.press(message, "Dig on", office.bob)).acked
+            await office.until(lambda: office.private(office.bob))
+            assert len(message.buttons) == 2
+            assert (await office.slack.press(message, "Dig on", office.bob)).acked
+        office.slack.violations.clear()
+        assert office.private(office.bob) == ["The database is locked; wait a moment."]
+        assert [given.text for given in office.desk.messages] == ["dig deeper"]
+
+
 class TestConnection:
     async def test_a_deaf_connection_is_replaced(self, office: Office) -> None:
         async with office.running(silence=0.3):
@@ -549,6 +659,56 @@ class TestAdministration:
         async with office.running() as adapter:
             await adapter.tell_admins("Nobody hears this.")
         assert len(office.slack.answers(office.channel)) == 1
+
+    async def test_what_nobody_asked_for_is_posted_without_mentions_and_links(self, office: Office) -> None:
+        digest = "# The week\n\n" + "\n\n".join(f"Question {n}: " + "word " * 300 for n in range(9))
+        async with office.running() as adapter:
+            await adapter.post(office.channel.id, f"<!channel> [more](https://evil.example/x)\n\n{digest}")
+        answers = office.slack.answers(office.channel)
+        assert len(answers) > 1
+        shown = "\n".join(answer.text for answer in answers)
+        assert [shown.count(f"Question {n}:") for n in range(9)] == [1] * 9
+        assert "](https://evil" not in shown
+
+    async def test_what_cannot_be_posted_is_a_sentence_with_the_fix(self, office: Office) -> None:
+        await office.slack.leave(office.channel, office.slack.bot)
+        async with office.running() as adapter:
+            with pytest.raises(PlatformError, match="invite me there with `/invite @Parley`"):
+                await adapter.post(office.channel.id, "The week.")
+            with pytest.raises(PlatformError, match="/invite @Parley"):
+                await adapter.post("C0NOWHERE", "The week.")
+
+    async def test_who_reads_what_is_posted(self, office: Office) -> None:
+        async with office.running() as adapter:
+            here = {"everyone", f"slack:{office.slack.workspace.id}", f"slack:{office.channel.id}"}
+            assert await adapter.who_reads(office.channel.id) == here
+            with pytest.raises(PlatformError, match="/invite @Parley"):
+                await adapter.who_reads("C0NOWHERE")
+
+    async def test_of_several_workspaces_the_one_with_the_channel_is_found(
+        self, office: Office, unused_tcp_port: int
+    ) -> None:
+        other = office.slack.add_workspace("other")
+        there = office.slack.add_channel("there", workspace=other)
+        oauth = {"client_id": "1", "client_secret": "c", "secret_key": "k", "signing_secret": "s"}
+        settings: dict[str, Any] = oauth | {"mode": "http", "bot_token": "", "http_port": unused_tcp_port}
+        async with office.running(**settings) as adapter:
+            await office.until(lambda: office.desk.joined)
+            with pytest.raises(PlatformError, match="No Slack workspace has installed the app"):
+                await adapter.post(there.id, "The week.")
+            for workspace in (office.slack.workspace, other):
+                installation = Installation(
+                    user_id=office.bob.id,
+                    team_id=workspace.id,
+                    bot_token=workspace.token,
+                    bot_id=workspace.bot.bot_id,
+                    bot_user_id=workspace.bot.id,
+                )
+                await adapter._workspaces.installations.async_save(installation)
+                assert await adapter._workspaces.find(workspace.id)
+            await adapter.post(there.id, "The week.")
+            assert f"slack:{other.id}" in await adapter.who_reads(there.id)
+        assert [answer.text for answer in office.slack.answers(there)] == ["The week."]
 
     async def test_the_doctor_finds_everything_well(self, office: Office) -> None:
         findings = await office.make().check()

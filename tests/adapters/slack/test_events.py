@@ -69,6 +69,55 @@ def test_what_is_none_of_its_business(event: dict[str, Any]) -> None:
     assert parsed(**event) is None
 
 
+def pressed(**changes: Any) -> dict[str, Any]:
+    return {
+        "user": {"id": "U1"},
+        "container": {"type": "message", "message_ts": "6.000100", "channel_id": "C1"} | changes,
+        "actions": [
+            {
+                "action_id": "parley_command_0",
+                "value": "forget <@U42>",
+                "text": {"type": "plain_text", "text": "Forget"},
+                "action_ts": "7.0",
+            }
+        ],
+        "response_url": "https://slack.example/response",
+    }
+
+
+def test_a_button_is_a_command_of_whoever_pressed_it() -> None:
+    choice = events.choice(pressed(thread_ts="5.000100"), team_id="T1")
+    given = choice.command
+    assert (given.text, given.addressed, given.person) == ("forget <@U42>", "command", "slack:U1")
+    assert (given.workspace_id, given.place, given.is_private) == ("T1", "slack:C1", True)
+    assert place_of(given) == Place("5.000100", "6.000100", "https://slack.example/response")
+    assert (choice.label, choice.shown) == ("Forget", None)
+
+
+def test_a_button_pressed_twice_is_one_command_and_by_two_people_two() -> None:
+    first = events.choice(pressed(), team_id="T1").command
+    again = pressed()
+    again["actions"][0]["action_ts"] = "8.0"
+    assert events.choice(again, team_id="T1").command.turn_id == first.turn_id
+    other = pressed() | {"user": {"id": "U2"}}
+    assert events.choice(other, team_id="T1").command.turn_id != first.turn_id
+    assert events.choice(pressed(message_ts="6.000200"), team_id="T1").command.turn_id != first.turn_id
+
+
+@pytest.mark.parametrize("said", ["forget <@U42>", "forget <@U42|ann>"])
+def test_a_person_in_a_command_is_their_id(said: str) -> None:
+    body = {
+        "command": "/parley",
+        "text": said,
+        "trigger_id": "t1",
+        "channel_id": "C1",
+        "user_id": "U1",
+        "response_url": "https://slack.example/response",
+    }
+    assert events.command(body, team_id="T1").text == "forget <@U42>"
+    assert parsed(text=f"<@{BOT}> {said}").text == "forget <@U42>"
+
+
 def test_other_bots_are_known_as_bots() -> None:
     told = parsed(subtype="bot_message", user=None, bot_id="B7", text="Build failed")
     assert (told.by_bot, told.person) == (True, "slack:B7")

@@ -67,6 +67,10 @@ def test_every_command_and_menu_entry_is_there() -> None:
     assert {shortcut["callback_id"] for shortcut in features["shortcuts"]} == set(listeners().shortcuts)
 
 
+def test_people_in_a_command_come_as_their_ids() -> None:
+    assert all(command["should_escape"] for command in manifest()["features"]["slash_commands"])
+
+
 def test_every_method_has_its_scope_and_every_scope_its_method() -> None:
     used = methods()
     assert {"auth.test", "chat.postMessage", "conversations.info", "users.info", "views.open"} <= used

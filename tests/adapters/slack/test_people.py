@@ -55,6 +55,7 @@ async def test_a_channel_of_the_team_sees_what_the_team_may() -> None:
             whole = await people.complete(asked(ann, channel))
             assert whole.principals == {"everyone", f"slack:{slack.workspace.id}", f"slack:{channel.id}"}
             assert not whole.by_admin
+            assert whole.open_to == (frozenset() if private else {f"slack:{slack.workspace.id}"})
 
 
 async def test_one_outsider_is_enough() -> None:
@@ -68,6 +69,7 @@ async def test_one_outsider_is_enough() -> None:
         shared = slack.add_channel("shared", members=[ann], shared=True)
         assert await people.channel_principals(shared.id) == {f"slack:{shared.id}"}
         assert (await people.complete(asked(ann, shared))).by_admin
+        assert (await people.complete(asked(ann, shared))).open_to == frozenset()
         # An admin elsewhere is none here.
         assert not (await people.complete(asked(stranger, shared))).by_admin
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.slack.events import Place
+from adapters.slack.events import Place, place_of
 from adapters.slack.whispers import WHISPERED
 from bot.errors import PlatformError
 from bot.messages import Progress
@@ -111,6 +111,19 @@ async def test_a_command_in_a_thread_tells_it_there(at: Bench) -> None:
     root = await at.slack.post(at.channel, at.asker, "Hello")
     await at.reply(await at.ask("status", in_thread=root)).say("Ready.")
     assert [whisper.thread_ts for whisper in at.whispers()] == [root]
+
+
+async def test_in_a_thread_it_is_told_there_and_where_that_is_not_possible_it_is_told_all_the_same(
+    at: Bench,
+) -> None:
+    root = await at.slack.post(at.channel, at.asker, "Hello")
+    url = place_of(at.command()).response_url
+    place = Place(thread_ts=root, message_ts="9999999999.000000", response_url=url)
+    message = replace(at.command("status"), addressed="command", reply_to=str(place))
+    await at.reply(message).say("Ready.")
+    at.channel.members.remove(at.slack.bot.id)
+    await at.reply(replace(message, event_id="another")).say("Ready.")
+    assert [whisper.thread_ts for whisper in at.whispers()] == [root, None]
 
 
 async def test_a_command_in_a_direct_message_is_answered_like_a_question(at: Bench) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +15,7 @@ from bot.config import load_settings
 from bot.database import migrate, open_database
 from bot.library import Library
 from bot.llm.local import Unavailable
+from bot.llm.switch import SwitchableLLM
 from tests.contract.scripted import ANSWER, ScriptedAssistant
 from tests.contract.slack import SlackStage
 from tests.platforms.slack import Message
@@ -64,14 +65,15 @@ async def whole_parley(folder: Path, engine: sa.Engine) -> AsyncIterator[Whole]:
         file.write_text(SETTINGS + stage.settings, encoding="utf-8")
         settings = load_settings(file, stage.environ)
         library = Library(settings, engine)
-        app = App(settings, library=library, llm=Unavailable("none"), engine=engine)
-        whole = Whole(stage, app)
-        await stage.start(app)
-        try:
-            yield whole
-        finally:
-            await app.close()
-            await stage.stop()
+        async with SwitchableLLM.open(nullcontext(Unavailable("none"))) as llm:
+            app = App(settings, library=library, llm=llm, engine=engine)
+            whole = Whole(stage, app)
+            await stage.start(app)
+            try:
+                yield whole
+            finally:
+                await app.close()
+                await stage.stop()
 
 
 @pytest.fixture
