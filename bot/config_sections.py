@@ -248,7 +248,7 @@ class PolicySettings(Section):
 class QueueSettings(Section):
     """`[queue]`: how questions wait for the model."""
 
-    parallel: int = Field(default=2, ge=1, le=64)
+    parallel: int = Field(default=4, ge=1, le=64)
     """Answers that are worked on at once."""
     size: int = Field(default=200, ge=1, le=100_000)
     """Questions that may wait in all."""
