@@ -68,7 +68,8 @@ class Llama:
             self.context_window = self._choose_context(options.context)
             """Tokens that one request may use."""
             recurrent = self._recurrent()
-            self.apart = options.gpu_layers == 0
+            self._on_gpu = bool(options.gpu_layers and api.llama_supports_gpu_offload())
+            self.apart = not self._on_gpu
             """Answers and prompts are better evaluated one after the other. On a CPU, attention works on blocks
             of 64 tokens, each over all cells that any of them sees: four answers with 1,500 tokens each added
             1.36 s to a slice of 128 tokens of a 0.5B model, and took 0.23 s on their own."""
@@ -123,7 +124,7 @@ class Llama:
             options = replace(options, parallel=MOST_PARALLEL)
         if options.cells:
             return Capacity(options.parallel or 1, options.cells)
-        free = None if options.gpu_layers else available_memory()
+        free = None if self._on_gpu else available_memory()
         return choose(
             context=self.context_window,
             parallel=options.parallel,

@@ -12,6 +12,7 @@ SLICE_UNIT = 64
 
 _FADING = 0.95  # of what was measured, with each new step
 _HALF = 256  # tokens of a slice that count for half of the speed of reading
+_AGEING = 0.01  # towards the usual cost, with each step that teaches nothing
 _OUTLIER = 3.0  # a step that took so many times what was expected is counted as that
 _USUAL_ROW = 0.3  # cost of a further row, as a share of a step with one row, before it is measured
 _SPREAD = 0.3  # variance of the number of rows from which on the two costs can be told apart
@@ -49,6 +50,8 @@ class Pace:
             single = time - row * (mean - 1)  # a step with one row
             if single > 0:
                 self._row_share = min(max(row / single, 0.0), 1.0)
+        else:  # what was learnt gets old, so that a guess is tried again some day
+            self._row_share += (_USUAL_ROW - self._row_share) * _AGEING
 
     def slice_tokens(self, most: int) -> int:
         """Tokens of a prompt to read at once while answers are being written."""

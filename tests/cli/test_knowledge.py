@@ -55,5 +55,5 @@ def test_questions_that_cannot_be_read_are_told_of(parley: Parley, folder: Path)
         file.write('evaluation = "missing.jsonl"\n')
     done = parley("reindex")
     assert done.code == 0
-    assert "docs: Its questions were not tried" in done.out
+    assert "Its questions were not tried" in done.out
     assert "missing.jsonl cannot be read" in parley("eval", "retrieval", "docs").err

@@ -29,6 +29,14 @@ def test_steps_of_equal_width_teach_nothing_about_rows() -> None:
     assert _measured(base=0.02, row=0.001, widths=(1,)).price(1) == Pace().price(1)
 
 
+def test_what_was_learnt_gets_old() -> None:
+    pace = _measured(base=0.001, row=0.02, widths=(1, 4))
+    dear = pace.price(1)
+    for _ in range(300):
+        pace.wrote(rows=1, seconds=0.021)
+    assert pace.price(1) < dear / 2
+
+
 def test_one_long_pause_changes_little() -> None:
     pace = _measured(base=0.02, row=0.01, widths=(1, 4))
     before = pace.price(2)

@@ -27,7 +27,7 @@ class Books(RuleBasedStateMachine):
     def start(self, tokens: list[int]) -> None:
         match = self.tree.match(tokens)
         longest = max((_common(tokens, held) for held in self.held.values()), default=0)
-        assert (match.length if match else 0) == longest
+        assert (match.length if match else 0) == self.tree.common(tokens) == longest
         if match:
             assert self.held[match.sequence][:longest] == tokens[:longest]
         self.tree.start(self.next, match)

@@ -21,15 +21,13 @@ from adapters.slack.contents import noticed
 from adapters.slack.whispers import TOLD, WHISPERED
 from bot import vault
 from bot.app import App
-from bot.commands import Command, Commands, Request
-from bot.config import ChatSettings, PolicySettings, SlackSettings
+from bot.config import ChatSettings, SlackSettings
 from bot.database import migrate, open_database
 from bot.errors import DatabaseError, PlatformError, SettingsError, UsageError
 from bot.inbox import Inbox
 from bot.messages import Attachment, Final, IncomingMessage
 from bot.notices import Action
 from bot.outbox import Outbox
-from bot.places import Places
 from bot.telemetry import Telemetry
 from bot.vault import Vault
 from feedback.records import Turn, Vote, now
@@ -60,24 +58,12 @@ TURN = Turn(
 )
 
 
-async def _dug(_: Request) -> str:
-    return "Done."
-
-
 class NotingDesk:
     """Keeps what it was handed, and its votes as the real desk does; `troubles` are raised one after the other."""
 
     def __init__(self, engine: sa.Engine, feedback: FeedbackStore) -> None:
         self.inbox = Inbox(engine)
         self.outbox = Outbox(engine)
-        self.commands = Commands(
-            [
-                Command(
-                    name="dig", about="dig", argument="deeper", is_optional=True, needs_admin=True, run=_dug
-                ),
-                Command(name="look", about="look", run=_dug),
-            ]
-        )
         self.noted: list[Any] = []
         self.troubles: list[Exception] = []
         self.joined: list[Any] = []
@@ -93,6 +79,10 @@ class NotingDesk:
             raise self.troubles.pop(0)
         if await asyncio.to_thread(self.inbox.accept, message):
             self.noted.append(message)
+
+    async def may(self, message: IncomingMessage) -> bool:
+        """Only admins dig."""
+        return message.text == "look" or (await self.joined[-1].complete(message)).by_admin
 
     async def edited(self, *what: str) -> None:
         self.noted.append(("edited", *what))
@@ -142,9 +132,8 @@ class Office:
         plain = {key: value for key, value in settings.items() if key not in SECRETS}
         slack = SlackSettings(api_url=self.slack.api_url, **plain).model_copy(update=given)
         app = SimpleNamespace(
-            settings=SimpleNamespace(slack=slack, chat=ChatSettings(), policy=PolicySettings()),
+            settings=SimpleNamespace(slack=slack, chat=ChatSettings()),
             desk=self.desk,
-            places=Places(self.engine),
             feedback=self.feedback,
             vault=self.vault,
             telemetry=self.telemetry,
