@@ -31,7 +31,7 @@ RUN /opt/parley/bin/pip install --constraint constraints.txt ".[starter,postgres
 FROM ${RUN_IMAGE} AS run
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgomp1 \
+    && apt-get install --yes --no-install-recommends ca-certificates git libgomp1 openssh-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/parley --create-home parley
 COPY --from=build /opt/parley /opt/parley

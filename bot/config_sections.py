@@ -1,9 +1,10 @@
 """The sections of `parley.toml`: their keys, defaults and limits. `bot.config` reads the file."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +18,7 @@ from pydantic import (
 from bot import schedule
 from bot.errors import SettingsError
 from bot.llm.lora import parse_lora
+from bot.source_keys import OWN_KEYS, branch_name, key_of_its_kind, known_kind, source_address, web_address
 
 STARTER: Literal["starter"] = "starter"
 """The small model that comes as a package."""
@@ -195,8 +197,33 @@ class SourceSettings(Section):
     name: str = Field(
         pattern=f"^{NAME}$", description='up to 64 of a-z, 0-9, "-" and "_", such as "handbook"'
     )
-    kind: Literal["folder"] = "folder"
-    path: FilePath
+    kind: Annotated[str, AfterValidator(known_kind)] = Field(
+        default="folder", description='"folder", "git", "website", or a kind that a plugin brings'
+    )
+    path: FilePath = Field(default=Path(), validate_default=True)
+    """Of a folder; only with that kind does it mean anything."""
+    url: Annotated[str, BeforeValidator(source_address)] | None = Field(
+        default=None, validate_default=True, description="an address"
+    )
+    """Of a git repository, or of a website."""
+    branch: Annotated[str, AfterValidator(branch_name)] | None = None
+    """Or tag. None: the one that the repository shows first."""
+    token_file: FilePath | None = None
+    """Holds what git logs in with over HTTP: a token, or name:token."""
+    web: Annotated[str, AfterValidator(web_address)] | None = None
+    """Where people read a repository's files in a browser. None: as the name of its host tells."""
+    sitemap: bool = True
+    """Whether a website's sitemap says which pages there are, when it has one; else links do."""
+    depth: int = Field(default=5, ge=0, le=100)
+    """Links from `url` to the furthest page."""
+    pages: int = Field(default=1000, ge=1, le=100_000)
+    """The most pages of a website."""
+    rate: float = Field(default=2.0, ge=0.01, le=100)
+    """The most requests to a website in a second."""
+    allow_private: bool = False
+    """Whether a website may be at an address of this machine or of a private network."""
+    settings: dict[str, Any] = Field(default_factory=dict, description="a table")
+    """Of a plugin, which checks them itself."""
     visible_to: Texts = Field(default=("everyone",), min_length=1, description='a list such as ["everyone"]')
     include: Texts = ()
     """Patterns of the files to take. Empty: every kind of file that can be read."""
@@ -218,6 +245,19 @@ class SourceSettings(Section):
         if name == "attachment":  # what people attach to questions goes by this name, see bot.attachments
             raise ValueError('another name than "attachment"')
         return name
+
+    @field_validator(*OWN_KEYS, mode="before")
+    @classmethod
+    def _keep_to_the_kind(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[str(info.field_name)]
+        return key_of_its_kind(value, info, default=field.get_default(call_default_factory=True))
+
+    @property
+    def place(self) -> str:
+        """Where its documents come from, for people."""
+        if self.kind == "folder":
+            return str(self.path)
+        return " ".join(part for part in (self.url or self.kind, self.branch and f"({self.branch})") if part)
 
 
 class ChatSettings(Section):

@@ -7,11 +7,15 @@ for a moment, one as before and one as now; a single source never is.
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.config import SourceSettings
 from bot.errors import UsageError
 from knowledge.sources.folder import FolderSource
+from knowledge.sources.git import GitSource
+from knowledge.sources.plugins import PluginSource
 from knowledge.sources.protocol import Source
+from knowledge.sources.website import WebsiteSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,13 @@ class Declaration:
 class Declared:
     """Holds the present `Declaration`; used from any thread."""
 
-    def __init__(self, settings: Sequence[SourceSettings]) -> None:
+    def __init__(self, settings: Sequence[SourceSettings], *, data_dir: Path) -> None:
+        """`data_dir` is where sources keep what they fetch."""
+        self._data_dir = data_dir
         self._lock = threading.Lock()
         self._elsewhere: set[str] = set()
         """Sources under whose names the documents of another place are still indexed."""
-        self.now = _declaration(settings)
+        self.now = _declaration(settings, self._data_dir)
         self.visible_to: dict[str, frozenset[str]] = {}
         """By source the principals that may see it."""
         self._show()
@@ -56,7 +62,7 @@ class Declared:
         """
         with self._lock:
             before = self.now
-            self.now = _declaration(settings)
+            self.now = _declaration(settings, self._data_dir)
             known = {source.name for source in before.settings}
             same = self._unmoved(before)
             self._elsewhere |= {
@@ -74,12 +80,8 @@ class Declared:
 
     def _unmoved(self, before: Declaration) -> set[str]:
         """Names of the sources that have the place that they had."""
-        places = {source.name: (source.kind, source.path) for source in before.settings}
-        return {
-            source.name
-            for source in self.now.settings
-            if places.get(source.name) == (source.kind, source.path)
-        }
+        places = {source.name: _place(source) for source in before.settings}
+        return {source.name for source in self.now.settings if places.get(source.name) == _place(source)}
 
     def _show(self) -> None:
         shown = {source.name: source.visible_to for source in self.now.sources}
@@ -90,15 +92,46 @@ class Declared:
         self.visible_to.update(shown)
 
 
-def _declaration(settings: Sequence[SourceSettings]) -> Declaration:
-    return Declaration(tuple(settings), tuple(_source(source) for source in settings))
+def _declaration(settings: Sequence[SourceSettings], data_dir: Path) -> Declaration:
+    return Declaration(tuple(settings), tuple(_source(source, data_dir) for source in settings))
 
 
-def _source(settings: SourceSettings) -> Source:
-    return FolderSource(
-        settings.name,
-        settings.path,
-        visible_to=frozenset(settings.visible_to),
-        include=settings.include,
-        exclude=settings.exclude,
-    )
+def _place(settings: SourceSettings) -> tuple[object, ...]:
+    """What is the same as long as the documents come from the same place."""
+    return settings.kind, settings.path, settings.url, settings.branch, settings.settings
+
+
+def _source(settings: SourceSettings, data_dir: Path) -> Source:
+    name, visible_to = settings.name, frozenset(settings.visible_to)
+    include, exclude, url = settings.include, settings.exclude, settings.url or ""
+    match settings.kind:
+        case "folder":
+            return FolderSource(name, settings.path, visible_to, include, exclude)
+        case "git":
+            return GitSource(
+                name,
+                url,
+                visible_to,
+                data_dir,
+                branch=settings.branch or "",
+                include=include,
+                exclude=exclude,
+                token_file=settings.token_file,
+                web=settings.web or "",
+            )
+        case "website":
+            return WebsiteSource(
+                name,
+                url,
+                visible_to,
+                data_dir,
+                include=include,
+                exclude=exclude,
+                sitemap=settings.sitemap,
+                depth=settings.depth,
+                pages=settings.pages,
+                rate=settings.rate,
+                allow_private=settings.allow_private,
+            )
+        case kind:
+            return PluginSource(name, kind, visible_to, settings.settings, data_dir, include, exclude)

@@ -60,7 +60,7 @@ class Library:
         self.is_loaded = False
         """Whether a search has worked, or would work without loading anything first."""
         self.evaluations = Evaluations(engine)
-        self._declared = Declared(settings.sources)
+        self._declared = Declared(settings.sources, data_dir=settings.data_dir)
 
     @property
     def sources(self) -> tuple[Source, ...]:

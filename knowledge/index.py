@@ -23,6 +23,7 @@ from knowledge.chunking import Chunker, ChunkSettings
 from knowledge.embedding import Embedder
 from knowledge.errors import IndexBusyError, IndexDamagedError
 from knowledge.lexical import Lexical
+from knowledge.listing import Listed
 from knowledge.loaders import LOADER_VERSION, Loader
 from knowledge.manifest import Manifest
 from knowledge.planning import Plan, Progress, ProgressCallback, SyncReport, make_plan
@@ -95,6 +96,12 @@ class Index:
         """
         started = time.monotonic()
         progress = on_progress or (lambda _: None)
+        sources = [
+            Listed(source, progress)
+            if source.name == only or (only is None and source.name not in paused)
+            else source
+            for source in sources
+        ]
         with self._loader() as loader:
 
             def plan_now() -> Plan:

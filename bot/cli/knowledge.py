@@ -168,7 +168,7 @@ def sources(*, as_json: AsJson = False) -> None:
             {
                 "name": source.name,
                 "kind": source.kind,
-                "place": str(source.path),
+                "place": source.place,
                 "visible_to": list(source.visible_to),
                 "documents": counts.get(source.name, (0, 0))[0],
                 "passages": counts.get(source.name, (0, 0))[1],

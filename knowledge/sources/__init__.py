@@ -1,4 +1,4 @@
-"""Where documents come from. A source lists files; it does not read, parse or index them."""
+"""Where documents come from. A source lists files, and fetches them first; it does not parse or index them."""
 
 from knowledge.sources.folder import KNOWN_TYPES, FolderSource
 from knowledge.sources.protocol import Source, SourceFile

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from knowledge.errors import SourceError
+from knowledge.sources.patterns import Patterns
 from knowledge.sources.protocol import SourceFile
 
 KNOWN_TYPES = frozenset({
@@ -20,10 +21,8 @@ KNOWN_TYPES = frozenset({
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Files below `root` that match `include` and not `exclude` (globs on the path within the root).
-
-    A glob without a slash is compared with the file's name (`*.md`), one with a slash with the whole path
-    (`drafts/**`, `**/internal/*.md`). An empty `include` means every type that can be loaded.
+    """Files below `root` that match `include` and not `exclude`, see `Patterns`; an empty `include` means every type
+    that can be loaded.
     """
 
     name: str
@@ -37,7 +36,7 @@ class FolderSource:
         root = self.root.expanduser().resolve()
         if not root.is_dir():
             raise SourceError(
-                f"Source '{self.name}': the folder {_printable(self.root)} does not exist or is no folder. "
+                f"Source '{self.name}': the folder {printable(self.root)} does not exist or is no folder. "
                 f"Create it, or correct the path of this source in the configuration."
             )
         try:
@@ -45,7 +44,7 @@ class FolderSource:
                 pass
         except OSError as error:
             raise SourceError(
-                f"Source '{self.name}': the folder {_printable(self.root)} cannot be listed "
+                f"Source '{self.name}': the folder {printable(self.root)} cannot be listed "
                 f"({error.strerror}). Give the user that runs Parley the right to read it."
             ) from error
         yield from self._walk(root, root, "", {root})
@@ -69,42 +68,22 @@ class FolderSource:
                     if real not in seen:
                         seen.add(real)
                         yield from self._walk(root, real, f"{path}/", seen)
-                elif entry.is_file() and self._wanted(PurePosixPath(path)):
-                    shown = _printable(path)
-                    yield SourceFile(path=shown, uri=_printable(root / path), local=Path(entry.path))
+                elif entry.is_file() and self._patterns.want(PurePosixPath(path), types=KNOWN_TYPES):
+                    shown = printable(path)
+                    yield SourceFile(path=shown, uri=printable(root / path), local=Path(entry.path))
             except (OSError, RuntimeError):
                 continue  # a dangling or circular link
 
-    def _wanted(self, path: PurePosixPath) -> bool:
-        if self.include:
-            included = any(_matches(path, pattern) for pattern in self.include)
-        else:
-            included = path.suffix.lower() in KNOWN_TYPES
-        return included and not any(_matches(path, pattern) for pattern in self.exclude)
+    @property
+    def _patterns(self) -> Patterns:
+        return Patterns(self.include, self.exclude)
 
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _matches(path: PurePosixPath, pattern: str) -> bool:
-    """`**` spans any number of folders, which it does not in PurePath.match before Python 3.13."""
-    if "/" not in pattern:
-        return path.match(pattern)
-    return _match_parts(path.parts, tuple(part for part in pattern.split("/") if part))
-
-
-def _match_parts(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    if not patterns:
-        return not parts
-    if patterns[0] == "**":
-        return _match_parts(parts, patterns[1:]) or (bool(parts) and _match_parts(parts[1:], patterns))
-    return (
-        bool(parts) and PurePosixPath(parts[0]).match(patterns[0]) and _match_parts(parts[1:], patterns[1:])
-    )
-
-
-def _printable(path: Path | str) -> str:
+def printable(path: Path | str) -> str:
     r"""File names that are not UTF-8 keep their odd bytes as `\xff`, so that they can be stored and shown."""
     name = path if isinstance(path, str) else path.as_posix()
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -100,6 +100,10 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings(tmp_path, {})
 
 
+GIT = "[[sources]]\nname = 'a'\nkind = 'git'\n"
+SITE = "[[sources]]\nname = 'a'\nkind = 'website'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -154,6 +158,41 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             '`schedules.timezone` is "Europe/Belrin"; it must be the name of a time zone, such as "Europe/Berlin".',
         ),
         ("database_url = 'mysql://h/x'", "`database_url` must begin with sqlite:///"),
+        (f"{GIT}", "`sources[0].url` is missing; it must be an address."),
+        (f"{GIT}url = 'https://ann:{HUSH}@h/x'", "use a credential helper, an SSH key or `token_file`"),
+        (
+            f"{GIT}url = 'https://{HUSH}@h/x'",
+            "`sources[0].url` is not understood; it must be an address without a",
+        ),
+        (f"{GIT}url = 'ssh://git:{HUSH}@h/x'", "an address without a password"),
+        (f"{GIT}url = 'git:{HUSH}@h:x'", "an address without a password"),
+        (f"{GIT}url = '--upload-pack=x'", 'it must be an address or a path, such as "https://github.com/'),
+        (f"{GIT}url = 'ext::sh -c x'", "it must be an address of https, ssh or git, or a path."),
+        (
+            f"{GIT}url = 'x'\nbranch = '-x'",
+            '`sources[0].branch` is "-x"; it must be the name of a branch or tag',
+        ),
+        (f"{GIT}url = 'x'\nbranch = 'a..b'", "it must be the name of a branch or tag"),
+        (
+            f"{GIT}url = 'x'\npath = 'x'",
+            '`sources[0].path` is "x"; it must be left out: it belongs to sources of',
+        ),
+        (f"{GIT}url = 'x'\ndepth = 2", 'it must be left out: it belongs to sources of kind "website".'),
+        (
+            f"{GIT}url = 'git@h:x'\ntoken_file = 'x'",
+            "only addresses of https need it; for ssh there are keys",
+        ),
+        (
+            f"{SITE}url = 'docs.example.org'",
+            'it must be an address such as "https://docs.example.org/guide/".',
+        ),
+        (f"{SITE}url = 'ftp://h/'", "`sources[0].url` is not understood; it must be an address such as"),
+        (f"{SITE}url = 'https://a:{HUSH}@h/'", "pages that need a login are not read"),
+        (
+            f"{SITE}url = 'https://h/'\nrate = 0",
+            "`sources[0].rate` is 0; it must be a number from 0.01 to 100.",
+        ),
+        (f"{SITE}url = 'https://h/'\nsettings = {{ a = 1 }}", "it belongs to sources of plugins"),
     ],
 )
 def test_complaints(file: Path, text: str, expected: str) -> None:
@@ -164,11 +203,11 @@ def test_complaints(file: Path, text: str, expected: str) -> None:
 
 def test_every_complaint_is_made_at_once(file: Path) -> None:
     source = "[[sources]]\nname = 'a'\npath = 'x'\n"
-    bad = "[[sources]]\nname = 'A B'\nkind = 'git'\npath = 'x'\nvisible_to = []\n"
+    bad = "[[sources]]\nname = 'A B'\nkind = 'wiki'\npath = 'x'\nvisible_to = []\n"
     message = _complaint(file, f"[llm]\ncontext = 3\n{source}{bad}")
     assert message.splitlines()[1:] == [
         "  `llm.context` is 3; it must be a whole number from 512 to 1048576.",
-        '  `sources[1].kind` is "git"; it must be "folder".',
+        '  `sources[1].kind` is "wiki"; it must be "folder", "git" or "website".',
         '  `sources[1].name` is "A B"; it must be up to 64 of a-z, 0-9, "-" and "_", such as "handbook".',
         '  `sources[1].visible_to` is an empty list; it must be a list such as ["everyone"].',
     ]
@@ -302,3 +341,47 @@ def test_a_source_leaves_the_name_of_attached_files(tmp_path: Path) -> None:
 )
 def test_a_server_or_several(file: Path, text: str, urls: tuple[str, ...]) -> None:
     assert _load(file, text).llm.urls == urls
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://github.com/acme/docs.git", None),
+        ("ssh://git@host:22/docs", None),
+        ("git@host:acme/docs.git", None),
+        ("codecommit::eu-west-1://docs", None),
+        ("../docs.git", "/docs.git"),
+        ("/srv/git/a:b", "/srv/git/a:b"),
+    ],
+)
+def test_addresses_of_repositories(tmp_path: Path, url: str, expected: str | None) -> None:
+    file = tmp_path / "here" / "parley.toml"
+    (source,) = parse_settings(f"{GIT}url = '{url}'", file=file, environ={}).sources
+    assert source.url == (url if expected is None else str((file.parent / url).resolve()))
+    assert source.place == source.url
+
+
+def test_keys_of_kinds(file: Path) -> None:
+    settings = _load(
+        file,
+        f"{GIT}url = 'https://h/x'\nbranch = 'a/b'\ntoken_file = 'secrets/git'\nweb = 'https://h/x/src'\n"
+        "[[sources]]\nname = 'b'\nkind = 'website'\nurl = 'https://docs.example.org/guide/'\nsitemap = false\n"
+        "depth = 0\npages = 9\nrate = 1\nallow_private = true\n",
+    )
+    git, site = settings.sources
+    assert (git.branch, git.token_file, git.place) == (
+        "a/b",
+        file.parent / "secrets/git",
+        "https://h/x (a/b)",
+    )
+    assert (site.sitemap, site.depth, site.pages, site.rate, site.allow_private) == (False, 0, 9, 1.0, True)
+    assert site.place == "https://docs.example.org/guide/"
+
+
+def test_kinds_of_plugins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.sources.plugins.installed_kinds", lambda: ["wiki"])
+    text = "[[sources]]\nname = 'a'\nkind = 'wiki'\nsettings = { space = 'HR', deep = { x = 1 } }\n"
+    (source,) = _load(file, text).sources
+    assert source.settings == {"space": "HR", "deep": {"x": 1}}
+    assert source.place == "wiki"
+    assert '"folder", "git", "website" or "wiki"' in _complaint(file, "[[sources]]\nname = 'a'\nkind = 'x'")

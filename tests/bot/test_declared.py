@@ -9,8 +9,12 @@ from bot.config import SourceSettings
 from bot.declared import Declared
 from bot.errors import UsageError
 from knowledge.access import visible_sources
+from knowledge.sources.folder import FolderSource
+from knowledge.sources.git import GitSource
+from knowledge.sources.website import WebsiteSource
 
 EVERYONE = frozenset({"everyone"})
+DATA = Path("data")
 
 
 def source(
@@ -20,7 +24,7 @@ def source(
 
 
 def test_a_change_shows_in_the_object_that_others_hold() -> None:
-    declared = Declared([source("a"), source("b")])
+    declared = Declared([source("a"), source("b")], data_dir=DATA)
     held = declared.visible_to
     declared.change([source("b", visible_to="slack:C1"), source("c")], indexed={"a", "b"})
     assert held == {"b": {"slack:C1"}, "c": EVERYONE}
@@ -29,17 +33,17 @@ def test_a_change_shows_in_the_object_that_others_hold() -> None:
 
 
 def test_a_source_is_found_by_name_and_paused_ones_are_known() -> None:
-    declared = Declared([source("a"), source("b", paused=True)])
+    declared = Declared([source("a"), source("b", paused=True)], data_dir=DATA)
     assert declared.now.find("b").paused
     assert declared.now.paused == {"b"}
     with pytest.raises(UsageError, match="no source named 'c'; the sources are: a, b"):
         declared.now.find("c")
     with pytest.raises(UsageError, match="none yet"):
-        Declared([]).now.find("c")
+        Declared([], data_dir=DATA).now.find("c")
 
 
 def test_documents_of_another_place_are_shown_to_nobody_under_a_name_that_has_moved() -> None:
-    declared = Declared([source("a", "secret", visible_to="slack:C1")])
+    declared = Declared([source("a", "secret", visible_to="slack:C1")], data_dir=DATA)
     moved = [source("a", "public")]
     declared.change(moved, indexed={"a"})
     assert declared.visible_to == {"a": frozenset()}
@@ -48,7 +52,7 @@ def test_documents_of_another_place_are_shown_to_nobody_under_a_name_that_has_mo
 
 
 def test_a_name_that_is_given_again_waits_until_it_has_been_read() -> None:
-    declared = Declared([source("a", "secret", visible_to="slack:C1")])
+    declared = Declared([source("a", "secret", visible_to="slack:C1")], data_dir=DATA)
     declared.change([], indexed={"a"})
     assert declared.visible_to == {}
     declared.change([source("a", "public"), source("b")], indexed={"a"})
@@ -56,7 +60,7 @@ def test_a_name_that_is_given_again_waits_until_it_has_been_read() -> None:
 
 
 def test_a_run_that_read_the_old_place_shows_nothing_of_the_new_one() -> None:
-    declared = Declared([source("a", "secret")])
+    declared = Declared([source("a", "secret")], data_dir=DATA)
     old = declared.now
     declared.change([source("a", "public")], indexed=set())
     declared.was_read(["a"], of=old)
@@ -68,7 +72,7 @@ def test_a_run_that_read_the_old_place_shows_nothing_of_the_new_one() -> None:
 
 
 def test_people_ask_while_the_sources_change() -> None:
-    declared = Declared([source("a")])
+    declared = Declared([source("a")], data_dir=DATA)
     ended = threading.Event()
 
     def change() -> None:
@@ -81,3 +85,34 @@ def test_people_ask_while_the_sources_change() -> None:
     while not ended.is_set():
         assert "a" in visible_sources(declared.visible_to, {"everyone"})
     thread.join()
+
+
+def test_each_kind_of_source_is_made_with_its_settings(tmp_path: Path) -> None:
+    declared = Declared(
+        [
+            source("folder"),
+            SourceSettings(name="git", kind="git", url="https://h/x", branch="b", include=("*.md",)),
+            SourceSettings(name="site", kind="website", url="https://h/", pages=7, visible_to=("slack:C1",)),
+        ],
+        data_dir=tmp_path,
+    )
+    assert declared.now.sources == (
+        FolderSource("folder", Path("/folder"), EVERYONE),
+        GitSource("git", "https://h/x", EVERYONE, tmp_path, branch="b", include=("*.md",)),
+        WebsiteSource("site", "https://h/", frozenset({"slack:C1"}), tmp_path, pages=7),
+    )
+
+
+@pytest.mark.parametrize("other", [{"url": "https://h/y"}, {"branch": "public"}])
+def test_another_repository_or_branch_is_another_place(tmp_path: Path, other: dict[str, str]) -> None:
+    values = {"name": "a", "kind": "git", "url": "https://h/x", "branch": "secret"}
+    declared = Declared([SourceSettings.model_validate(values)], data_dir=tmp_path)
+    declared.change([SourceSettings.model_validate(values | other)], indexed={"a"})
+    assert declared.visible_to == {"a": frozenset()}
+
+
+def test_other_patterns_are_no_other_place(tmp_path: Path) -> None:
+    first = SourceSettings(name="a", kind="website", url="https://h/")
+    declared = Declared([first], data_dir=tmp_path)
+    declared.change([first.model_copy(update={"include": ("*.pdf",), "pages": 3})], indexed={"a"})
+    assert declared.visible_to == {"a": EVERYONE}

@@ -1,0 +1,47 @@
+"""Which files of a source are wanted: globs on the path within the source."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """A glob without a slash is compared with the file's name (`*.md`), one with a slash with the whole path
+    (`drafts/**`, `**/internal/*.md`).
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def want(self, path: PurePosixPath, *, types: AbstractSet[str] | None = None) -> bool:
+        """Whether the file is a document of the source.
+
+        An empty `include` stands for files with one of the suffixes `types`, or for all files when there are none.
+        """
+        if self.include:
+            included = any(matches(path, pattern) for pattern in self.include)
+        else:
+            included = types is None or path.suffix.lower() in types
+        return included and not self.leave_out(path)
+
+    def leave_out(self, path: PurePosixPath) -> bool:
+        """Whether `exclude` names it."""
+        return any(matches(path, pattern) for pattern in self.exclude)
+
+
+def matches(path: PurePosixPath, pattern: str) -> bool:
+    """`**` spans any number of folders, which it does not in PurePath.match before Python 3.13."""
+    if "/" not in pattern:
+        return fnmatchcase(path.name, pattern)
+    return _match_parts(path.parts, tuple(part for part in pattern.split("/") if part))
+
+
+def _match_parts(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return _match_parts(parts, patterns[1:]) or (bool(parts) and _match_parts(parts[1:], patterns))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _match_parts(parts[1:], patterns[1:])
