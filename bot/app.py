@@ -77,7 +77,7 @@ class App:
             patience=settings.llm.timeout,
         )
         self.audit = Audit(engine)
-        self.reindexing = Reindexing(library.sync)
+        self.reindexing = Reindexing(library.sync, names=self._read_names)
         self.sources = SourceEditing(settings, take_up=self._take_up)
         self.models = ModelChoice(settings, llm, open_llm=open_llm)
         self._upkeep = Upkeep(self)
@@ -133,6 +133,10 @@ class App:
         """Work with these sources from now on."""
         await asyncio.to_thread(self.library.set_sources, sources)
         await self.jobs.reload(self._upkeep.entries())
+
+    def _read_names(self) -> list[str]:
+        """Of the sources that are read when all are."""
+        return [source.name for source in self.sources() if not source.paused]
 
     async def _tell_admins(self, sentence: str) -> None:
         await self.desk.tell_admins(sentence)

@@ -8,6 +8,7 @@ What a command does is given by whoever makes it (`bot.administration`); this mo
 decided in `bot.policy`. What only admins may do is written to the audit log, whether it was done or refused.
 """
 
+import asyncio
 import difflib
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -144,17 +145,21 @@ class Commands:
         request = Request(message=message, argument=call.argument, is_admin=is_admin, report=report)
         try:
             told = await call.command.run(request)
+        except asyncio.CancelledError:  # it is given again after the next start
+            raise
         except EXPLAINED as error:
             if call.command.needs_admin:
                 await self._record(message, call.text, "failed", str(error))
             return Notice(str(error))
-        except BaseException as error:
+        except Exception as error:
             if call.command.needs_admin:
                 await self._record(message, call.text, "failed", type(error).__name__)
             raise
+        notice = Notice(told) if isinstance(told, str) else told
         if call.command.needs_admin:
-            await self._record(message, call.text, "done", "")
-        return Notice(told) if isinstance(told, str) else told
+            asked = "asked before doing it" if notice.actions and not notice.is_failure else ""
+            await self._record(message, call.text, "failed" if notice.is_failure else "done", asked)
+        return notice
 
     async def _help(self, request: Request) -> str:
         listed = [c for c in self if request.is_admin or not c.needs_admin]

@@ -5,12 +5,15 @@ Comments and order are kept. The file is replaced in one step, and only by one t
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bot.errors import SettingsError
+
+_TURN = threading.Lock()
 
 _TEMPLATE = """\
 # Settings of Parley. Paths are relative to this file. Passwords and keys never stand here; they come from
@@ -72,6 +75,17 @@ def set_key(file: Path, key: tuple[str, ...], value: str | float | bool | list[s
             table[key[-1]] = value
 
 
+def set_model(file: Path, model: str) -> None:
+    """Let that local model write the answers from the next start; raises `SettingsError` as `set_key` does."""
+    import tomlkit
+
+    with _editing(file, "llm.model") as document:
+        llm = document.setdefault("llm", tomlkit.table())
+        llm.pop("url", None)
+        llm.pop("enabled", None)
+        llm["model"] = model
+
+
 def add_source(file: Path, values: Mapping[str, str | bool | list[str]]) -> None:
     """Add a [[sources]] section below the others; raises `SettingsError` as `set_key` does."""
     import tomlkit
@@ -113,11 +127,19 @@ def _position(document: Any, name: str) -> int:
 
 @contextmanager
 def _editing(file: Path, key: str) -> Iterator[Any]:
-    """The document, for changes in the block; it is checked and written at its end."""
+    """The document, for changes in the block; it is checked and written at its end.
+
+    Threads of this process take turns. Of two processes that write in the same moment the later one wins.
+    """
+    with _TURN, _opened(file.resolve(), key) as document:  # a link stays a link, to the new contents
+        yield document
+
+
+@contextmanager
+def _opened(file: Path, key: str) -> Iterator[Any]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    file = file.resolve()  # a link stays a link, to the new contents
     try:
         document = tomlkit.parse(file.read_bytes().decode())
     except (OSError, UnicodeDecodeError) as error:

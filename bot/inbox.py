@@ -48,6 +48,7 @@ class Entry:
     message: IncomingMessage
     attempts: int
 
+
 _SETS = ("principals", "open_to")
 """Fields of a message that JSON can only hold as lists."""
 

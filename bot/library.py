@@ -204,17 +204,22 @@ class Library:
             self._declared.was_read(read, of=declaration)
         return report
 
-    def rollback(self, *, dry_run: bool = False) -> "Rollback":
+    def rollback(self, *, expected: int | None = None, dry_run: bool = False) -> "Rollback":
         """Take back the last reindex that changed anything; again, to take that back. See `Index.rollback`.
 
         The next sync of a source would bring its new state again, so the caller pauses the sources that the result
         names. Raises `KnowledgeError`.
         """
-        return self.index.rollback(dry_run=dry_run)
+        return self.index.rollback(expected=expected, dry_run=dry_run)
 
     def collect(self) -> int:
         """Remove what interrupted reindexing left behind, see `Index.collect`; raises `KnowledgeError`."""
         return self.index.collect()
+
+    def forget_removed(self) -> "SyncReport":
+        """Remove the documents of sources that are not declared any more; raises `KnowledgeError`."""
+        sources = self._declared.now.sources
+        return self.index.sync(sources, paused={source.name for source in sources})
 
     def evaluate(self, source: str) -> Evaluation:
         """Search for the questions of a source in what is indexed now, and remember what they find.

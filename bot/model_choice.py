@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from bot.administration.model import Installed
-from bot.config import STARTER, Settings, set_key
-from bot.errors import ModelFileError, UsageError
+from bot.config import STARTER, Settings
+from bot.config_file import set_model
+from bot.errors import ModelFileError, SettingsError, UsageError
 from bot.llm import models
 from bot.llm.protocol import LLM
 from bot.llm.switch import SwitchableLLM
@@ -55,14 +56,13 @@ class ModelChoice:
             changed = self._settings.model_copy(update={"llm": llm})
             await self._llm.switch(self._open_llm(changed))
             self._settings = changed
-            await asyncio.to_thread(self._write_down, str(model))
+            try:
+                await asyncio.to_thread(set_model, self._settings.file, str(model))
+            except SettingsError as error:
+                raise SettingsError(
+                    f"{self.in_use()} writes the answers, but only until the next start: {error}"
+                ) from error
             return self.in_use()
-
-    def _write_down(self, model: str) -> None:
-        file = self._settings.file
-        set_key(file, ("llm", "url"), None)
-        set_key(file, ("llm", "enabled"), None)
-        set_key(file, ("llm", "model"), model)
 
     def _files(self) -> dict[str, Path]:
         starter = models.starter_model()

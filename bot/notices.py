@@ -25,3 +25,5 @@ class Notice:
 
     markdown: str
     actions: tuple[Action, ...] = ()
+    is_failure: bool = False
+    """Whether it tells that something was not done."""

@@ -83,7 +83,11 @@ class Policy:
 
         `message` should be complete: before that, only those named in the settings are known to be admins.
         """
-        return message.by_admin or message.platform == CONSOLE or message.person in self._settings.admins
+        if message.platform == CONSOLE or message.person in self._settings.admins:
+            return True
+        # Whoever brings the bot along to a server of their own is an admin there, and none here.
+        ours = self._settings.workspaces
+        return message.by_admin and (not ours or f"{message.platform}:{message.workspace_id}" in ours)
 
     def _not_allowed(self, message: IncomingMessage) -> str:
         """Why the lists of the settings keep this message out, or an empty text."""

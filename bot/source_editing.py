@@ -45,15 +45,20 @@ class SourceEditing:
 
     async def refresh(self) -> None:
         """Take up what somebody else has written since, in an editor or in a terminal; raises `SettingsError`."""
-        if await asyncio.to_thread(self._mark) != self._seen:
+        if self._seen is None or await asyncio.to_thread(self._mark) != self._seen:
             await self._change(lambda: None)
 
     async def _change(self, write: Callable[[], None]) -> None:
         async with self._lock:
             listed = await asyncio.to_thread(self._written, write)
-            if listed != self._listed:
-                self._listed = listed
+            if listed == self._listed:
+                return
+            before, self._listed = self._listed, listed
+            try:
                 await self._take_up(listed)
+            except BaseException:
+                self._listed, self._seen = before, None  # so that the next look tries again
+                raise
 
     def _written(self, write: Callable[[], None]) -> tuple[SourceSettings, ...]:
         write()

@@ -8,16 +8,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.errors import EXPLAINED, UsageError
 from bot.jobs import Entry, timetable
 from bot.reindexing import ReindexStoppedError
 from knowledge.access import visible_sources
-from knowledge.errors import SourceError
+from knowledge.errors import IndexBusyError, SourceError
 
 if TYPE_CHECKING:
     from bot.app import App
     from knowledge.planning import SourceReport
 
 WEEK = timedelta(days=7)
+_ROUNDING = 1e-9
 
 
 class Upkeep:
@@ -46,7 +48,7 @@ class Upkeep:
         if name not in self._app.sources.names:
             return f"{name} is no source any more"
         try:
-            report = await self._app.reindexing.run(name)
+            report = await self._app.reindexing.run(name, retry_failed=False)
         except ReindexStoppedError:
             return "stopped by somebody; the next time goes on there"
         for source in report.sources:
@@ -66,23 +68,40 @@ class Upkeep:
         await asyncio.to_thread(app.thread_files.expire, messages_before)
         turns = await asyncio.to_thread(app.feedback.expire, turns_before)
         await asyncio.to_thread(app.audit.expire, turns_before)
-        await asyncio.to_thread(app.library.collect)
-        return f"deleted {_many(messages, 'message')} and {_many(turns, 'answer')} that were kept long enough"
+        left = await self._tidy_index()
+        return f"deleted {_many(messages, 'message')} and {_many(turns, 'answer')} that were kept long enough{left}"
+
+    async def _tidy_index(self) -> str:
+        """Take out what nobody can find any more."""
+        try:
+            async with self._app.reindexing.alone:
+                await asyncio.to_thread(self._app.library.forget_removed)
+                await asyncio.to_thread(self._app.library.collect)
+        except IndexBusyError:
+            return "; another process is indexing, so the index is tidied the next time"
+        return ""
 
     async def evaluate(self) -> str:
         """Ask each source its questions; the admins hear of one that finds clearly less than the last time."""
         told: list[str] = []
+        failed: list[str] = []
         for source in self._app.sources():
             if source.evaluation is None:
                 continue
             before = await asyncio.to_thread(self._app.library.evaluations.latest, source.name)
-            now = await asyncio.to_thread(self._app.library.evaluate, source.name)
+            try:
+                now = await asyncio.to_thread(self._app.library.evaluate, source.name)
+            except EXPLAINED as error:
+                failed.append(str(error))
+                continue
             told.append(f"{source.name}: {now.found} of {now.questions} questions find their documents")
-            if before and before.recall - now.recall > source.tolerance:
+            if before and before.recall - now.recall > source.tolerance + _ROUNDING:
                 await self._app.desk.tell_admins(
                     f"{told[-1]}, the last time it was {before.found} of {before.questions}; look at what has changed "
                     f"in its documents or in the settings since {before.at:%Y-%m-%d}."
                 )
+        if failed:
+            raise UsageError(" ".join(failed))
         return "; ".join(told) or "no source has questions"
 
     async def digest(self) -> str:

@@ -134,15 +134,16 @@ class Index:
         plan.report.seconds = time.monotonic() - started
         return plan.report
 
-    def rollback(self, *, dry_run: bool = False) -> Rollback:
+    def rollback(self, *, expected: int | None = None, dry_run: bool = False) -> Rollback:
         """Take back the last publication that changed what people find, all of it at once.
 
         Doing it again takes back the rollback. The sources are as they were: the next sync of one brings its new state
         back, so whoever wants the old one to stay keeps the source from being read, or corrects it first. With
-        `dry_run` nothing changes.
+        `expected`, only that revision is taken back, so that asking twice does it once. With `dry_run` nothing changes.
 
         Raises:
-            RollbackError: there is no earlier state, or the settings must be changed back first.
+            RollbackError: there is no earlier state, the settings must be changed back first, or another revision than
+                the expected one is there.
             IndexBusyError: another process is indexing.
             IndexDamagedError: the store or the database fails.
         """
@@ -153,6 +154,7 @@ class Index:
                 self._manifest.versions(),
                 generation=self.generation,
                 embedder=self._embedder.fingerprint,
+                expected=expected,
                 dry_run=dry_run,
             )
             if not dry_run:

@@ -30,20 +30,31 @@ class Rollback:
 
     sources: tuple[SourceRollback, ...]
     """Those that change, by name."""
+    revision: int
+    """Of the index, that is or would be taken back."""
     dry_run: bool = False
 
 
 def plan_rollback(
-    state: State, versions: Collection[Version], *, generation: str, embedder: str, dry_run: bool
+    state: State,
+    versions: Collection[Version],
+    *,
+    generation: str,
+    embedder: str,
+    expected: int | None,
+    dry_run: bool,
 ) -> Rollback:
     """What taking back the last revision changes.
 
     `generation` and `embedder` are what the settings make of documents: an index of another generation could not be
-    searched, or the next sync would build it anew.
+    searched, or the next sync would build it anew. `expected` is the revision that is meant, None for whichever.
 
     Raises:
-        RollbackError: there is no earlier state, or the settings must be changed back first.
+        RollbackError: there is no earlier state, the settings must be changed back first, or another revision is
+            there now.
     """
+    if expected is not None and expected != state.revision:
+        raise RollbackError("The documents have changed since that was asked; give `rollback` again.")
     going = {
         version.id: version for version in versions if version.live and version.live_since == state.revision
     }
@@ -73,6 +84,7 @@ def plan_rollback(
             )
             for name in names
         ),
+        revision=state.revision,
         dry_run=dry_run,
     )
 

@@ -1,6 +1,9 @@
 """All commands, put together for an app."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -15,18 +18,24 @@ from bot.administration.reindex import Reindex, rollback_commands
 from bot.administration.sources import Sources
 from bot.administration.status import Status, status_command
 from bot.administration.stop import stop_command
-from bot.commands import Command
+from bot.commands import Command, Request
 from bot.forgetting import Forgetting, person
+from bot.notices import Notice
 from feedback.report import as_markdown, summary
-from knowledge.errors import IndexBusyError
+from knowledge.errors import IndexBusyError, KnowledgeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from bot.app import App
+    from bot.jobs import JobInfo
     from bot.messages import IncomingMessage
     from knowledge.rollback import Rollback
 
+_ABOUT_SOURCES = {"sources", "reindex", "rollback", "channel"}
+"""First words of commands that need to know which sources there are."""
+_JOBS = 5
+"""Jobs that `status` shows."""
 _LATELY = 50
 """Answers of which the speed is told."""
 
@@ -39,24 +48,35 @@ def all_commands(app: "App", engine: "Engine") -> list[Command]:
         addable=app.settings.knowledge.addable,
         add=app.sources.add,
         pause=app.sources.pause,
-        remove=app.sources.remove,
+        remove=lambda name: _remove(app, name),
     )
 
     def source_names() -> list[str]:
         return app.sources.names
 
-    return [
+    listed = [
         stop_command(lambda message: _stop(app, message)),
         status_command(lambda: _status(app)),
         *sources.commands(),
-        *Reindex(app.reindexing, source_names=source_names).commands(),
-        *rollback_commands(lambda is_meant: _roll_back(app, is_meant=is_meant)),
+        *Reindex(app.reindexing, source_names=source_names, visible_to=app.library.visible_to).commands(),
+        *rollback_commands(lambda revision: _roll_back(app, revision)),
         *channel_commands(app.places, source_names=source_names),
         *model_commands(installed=app.models.installed, in_use=app.models.in_use, use=app.models.use),
         jobs_command(app.jobs.listing),
         feedback_command(lambda since, until: as_markdown(summary(app.feedback, since=since, until=until))),
         *forget_commands(Forgetting(engine), named=lambda text, platform: person(text, platform=platform)),
     ]
+    return [_up_to_date(app, one) if one.name.split()[0] in _ABOUT_SOURCES else one for one in listed]
+
+
+def _up_to_date(app: "App", command: Command) -> Command:
+    """The command, with the sources as the file declares them when it is given."""
+
+    async def run(request: Request) -> Notice | str:
+        await app.sources.refresh()
+        return await command.run(request)
+
+    return replace(command, run=run)
 
 
 async def _stop(app: "App", message: "IncomingMessage") -> bool:
@@ -69,17 +89,27 @@ async def _stop(app: "App", message: "IncomingMessage") -> bool:
     )
 
 
-async def _roll_back(app: "App", *, is_meant: bool) -> "Rollback":
-    """Pause first: else what is due in between would bring the change again."""
+async def _remove(app: "App", name: str) -> None:
+    """Nobody finds its documents from the first line on; they go now, or at night when sources are being read."""
+    await app.sources.remove(name)
+    if app.reindexing.running is None:
+        with suppress(IndexBusyError):
+            async with app.reindexing.alone:
+                await asyncio.to_thread(app.library.forget_removed)
+
+
+async def _roll_back(app: "App", revision: int | None) -> "Rollback":
+    """Paused first: else what is due in between would bring the change again."""
     if app.reindexing.running:
         raise IndexBusyError("The sources are being read; wait for that, or `reindex cancel`.")
-    would = await asyncio.to_thread(app.library.rollback, dry_run=True)
-    if not is_meant:
-        return would
-    for source in would.sources:
-        if source.name in app.sources.names:
-            await app.sources.pause(source.name, True)
-    return await asyncio.to_thread(app.library.rollback)
+    async with app.reindexing.alone:
+        would = await asyncio.to_thread(app.library.rollback, expected=revision, dry_run=True)
+        if revision is None:
+            return would
+        for source in would.sources:
+            if source.name in app.sources.names:
+                await app.sources.pause(source.name, True)
+        return await asyncio.to_thread(app.library.rollback, expected=revision)
 
 
 async def _status(app: "App") -> Status:
@@ -94,7 +124,7 @@ async def _status(app: "App") -> Status:
         answering=answering,
         sources=dict.fromkeys(app.sources.names, (0, 0)) | counts,
         index=_index(app),
-        jobs=[job_line(job, now) for job in jobs if job.failures],
+        jobs=[job_line(job, now) for job in _last(jobs)],
         versions={
             "Parley": version("parley-bot"),
             "embedding model": await asyncio.to_thread(_embedder, app),
@@ -120,5 +150,14 @@ def _index(app: "App") -> str:
     return progress_text(running.progress) if running.progress else "the sources are being looked at"
 
 
+def _last(jobs: Sequence["JobInfo"]) -> list["JobInfo"]:
+    """Those that failed, and those that ran last."""
+    ran = sorted((job for job in jobs if job.began_at), key=lambda job: (bool(job.failures), job.began_at))
+    return ran[: -_JOBS - 1 : -1]
+
+
 def _embedder(app: "App") -> str:
-    return app.library.embedder.fingerprint
+    try:
+        return app.library.embedder.fingerprint
+    except KnowledgeError as error:
+        return f"none ({error})"

@@ -1,5 +1,7 @@
 """What a reindex does, did or would do, in Markdown for chat. Pure functions."""
 
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
 
 _BAR = 20
 """Characters of a full bar."""
+_FILE = " · in "
 _NAMED = 10
 """Files and questions that are named; of more, the number is told."""
 _DONE = {
@@ -26,12 +29,22 @@ def progress_text(progress: "Progress") -> str:
     share = progress.done / progress.total
     bar = "▓" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR))
     what = f"{progress.done:,} of {progress.total:,} {_DONE[progress.stage]}"
-    return f"{bar} {share:.0%} · {what} · `{progress.detail.replace('`', '')}`"
+    return f"{bar} {share:.0%} · {what}{_FILE}`{progress.detail.replace('`', '')}`"
 
 
-def described(report: "SyncReport") -> str:
-    """What was done, or would be: a line for each source, then the files that could not be read."""
-    blocks = [_source(source, dry_run=report.dry_run) for source in report.sources]
+def without_file(text: str) -> str:
+    """`progress_text`, with what may follow it, without the name of the file."""
+    return re.sub(rf"{_FILE}`[^`\n]*`", "", text)
+
+
+def described(report: "SyncReport", *, may_name: Callable[[str], bool]) -> str:
+    """What was done, or would be: a line for each source, then the files that could not be read.
+
+    `may_name` says of a source whether its files may be named to those who read this.
+    """
+    blocks = [
+        _source(source, dry_run=report.dry_run, names=may_name(source.name)) for source in report.sources
+    ]
     verb = "would be removed" if report.dry_run else "removed"
     blocks += [f"- `{name}` is no longer a source: {verb}" for name in report.removed_sources]
     lines = "\n".join(blocks) or "- nothing to read: there is no source, or all are paused"
@@ -44,7 +57,7 @@ def described(report: "SyncReport") -> str:
     return f"{lines}\n\nDone in {_duration(report.seconds)}, {report.embedded:,} passages embedded."
 
 
-def _source(source: "SourceReport", *, dry_run: bool) -> str:
+def _source(source: "SourceReport", *, dry_run: bool, names: bool) -> str:
     if source.error:
         return f"- `{source.name}`: {source.error}"
     verb = "to be " if dry_run else ""
@@ -58,10 +71,13 @@ def _source(source: "SourceReport", *, dry_run: bool) -> str:
     lines = [f"- `{source.name}`: {told}"]
     if source.note:
         lines.append(f"    - {source.note}")
-    for path, reason in source.failed[:_NAMED]:
+    shown = source.failed[:_NAMED] if names else []
+    for path, reason in shown:
         lines.append(f"    - not read: {reason if reason.startswith(path) else f'{path}: {reason}'}")
-    if (more := len(source.failed) - _NAMED) and more > 0:
-        lines.append(f"    - and {more} more not read; `parley reindex` in the terminal names them all")
+    if more := len(source.failed) - len(shown):
+        lines.append(
+            f"    - {more} {'more ' if shown else ''}not read; `parley reindex` in the terminal names all"
+        )
     return "\n".join(lines)
 
 
@@ -70,7 +86,10 @@ def _cost(report: "SyncReport") -> str:
     return "" if seconds is None or not report.to_load else f"That would take about {_duration(seconds)}."
 
 
-def dropped(error: "EvaluationDropError") -> str:
+def dropped(error: "EvaluationDropError", *, may_name: Callable[[str], bool]) -> str:
+    """Why a new state is not shown, with the questions that it finds no more; `may_name` as in `described`."""
+    if not may_name(error.source):
+        return f"{error}\n\nPeople still see the state before. `parley reindex` in the terminal names the questions."
     missed = "\n".join(f"- {question}" for question in error.missed[:_NAMED])
     if (more := len(error.missed) - _NAMED) > 0:
         missed += f"\n- and {more} more"

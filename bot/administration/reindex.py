@@ -1,15 +1,16 @@
 """`reindex …` and `rollback`: bring the index up to date, and take that back."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.administration.differences import described, dropped, progress_text, rolled
+from bot.administration.differences import described, dropped, progress_text, rolled, without_file
 from bot.commands import Command, Report, Request, listing
 from bot.config import NAME
 from bot.errors import UsageError
 from bot.notices import Action, Notice
 from bot.reindexing import Reindexing, Run
+from knowledge.access import EVERYONE
 from knowledge.errors import EvaluationDropError
 
 if TYPE_CHECKING:
@@ -24,10 +25,17 @@ Work = Callable[[Request], Awaitable[Notice | str]]
 class Reindex:
     """`reindex …`."""
 
-    def __init__(self, reindexing: Reindexing, *, source_names: Callable[[], Sequence[str]]) -> None:
-        """`source_names` gives the names of the sources that there are now."""
+    def __init__(
+        self,
+        reindexing: Reindexing,
+        *,
+        source_names: Callable[[], Sequence[str]],
+        visible_to: Mapping[str, frozenset[str]],
+    ) -> None:
+        """`source_names` gives the names of the sources that there are now; `visible_to` says who may see each."""
         self._reindexing = reindexing
         self._source_names = source_names
+        self._visible_to = visible_to
 
     def commands(self) -> list[Command]:
         def command(name: str, about: str, run: Work, *, is_listed: bool = True) -> Command:
@@ -58,27 +66,65 @@ class Reindex:
 
     async def _ask(self, request: Request) -> Notice:
         only = self._chosen(request)
-        if running := self._reindexing.running:
-            if running.covers(only, force=False):
-                return await _follow(running, request.report)
-            await request.report(f"Waiting: {_what(running.only)} is being read.")
-        else:
-            await request.report(f"Looking for what has changed in {_what(only)} …")
+        report = self._reporting(request, only)
+        if (run := self._reindexing.joinable(only)) is None:
+            if running := self._reindexing.running:
+                await report(f"Waiting: {_what(running.only)} is being read.")
+            await report(f"Looking for what has changed in {_what(only)} …")
             difference = await self._reindexing.preview(only)
             if difference.is_large():
                 go = Action("Go on", f"reindex go {only or ''}".strip())
-                return Notice(f"{described(difference)}\n\nThis is much. Shall I go on?", (go,))
-        return await _follow(await self._reindexing.begin(only), request.report)
+                told = described(difference, may_name=partial(self._may_name, request))
+                return Notice(f"{told}\n\nThis is much. Shall I go on?", (go,))
+            run = await self._reindexing.begin(only)
+        return await self._follow(run, request, report)
 
     async def _go(self, request: Request) -> Notice:
-        return await _follow(await self._reindexing.begin(self._chosen(request)), request.report)
+        only = self._chosen(request)
+        run = await self._reindexing.begin(only)
+        return await self._follow(run, request, self._reporting(request, only))
 
     async def _anyway(self, request: Request) -> Notice:
-        run = await self._reindexing.begin(self._chosen(request), force=True)
-        return await _follow(run, request.report)
+        only = self._chosen(request)
+        run = await self._reindexing.begin(only, force=True)
+        return await self._follow(run, request, self._reporting(request, only))
 
     async def _dry_run(self, request: Request) -> str:
-        return described(await self._reindexing.preview(self._chosen(request)))
+        difference = await self._reindexing.preview(self._chosen(request))
+        return described(difference, may_name=partial(self._may_name, request))
+
+    def _may_name(self, request: Request, source: str) -> bool:
+        """Whether files of the source may be named where everybody there reads it."""
+        message = request.message
+        if message.addressed == "direct":
+            return True
+        return not self._visible_to.get(source, frozenset()).isdisjoint({EVERYONE, message.place})
+
+    def _reporting(self, request: Request, only: str | None) -> Report:
+        """Shows progress to everybody there, without the names of files that not all of them may see."""
+        names = [only] if only else self._source_names()
+        if all(self._may_name(request, name) for name in names):
+            return request.report
+
+        async def report(markdown: str) -> None:
+            await request.report(without_file(markdown))
+
+        return report
+
+    async def _follow(self, run: Run, request: Request, report: Report) -> Notice:
+        """Show how far it is until it has ended, and then what it did."""
+        shown = ""
+        with run.followed():
+            while not await run.wait(EVERY):
+                if run.progress and (now := progress_text(run.progress)) != shown:
+                    shown = now
+                    await report(f"{shown}\n\n`reindex cancel` stops it.")
+        may_name = partial(self._may_name, request)
+        try:
+            return Notice(described(await run.report(), may_name=may_name))
+        except EvaluationDropError as error:
+            anyway = Action("Show it anyway", f"reindex anyway {run.only or ''}".strip(), is_dangerous=True)
+            return Notice(dropped(error, may_name=may_name), (anyway,), is_failure=True)
 
     async def _cancel(self, _: Request) -> str:
         if self._reindexing.cancel():
@@ -94,19 +140,19 @@ class Reindex:
         return name or None
 
 
-def rollback_commands(roll_back: Callable[[bool], Awaitable["Rollback"]]) -> list[Command]:
-    """`roll_back` goes back to the state before the last one; with False it only says what that would change."""
+def rollback_commands(roll_back: Callable[[int | None], Awaitable["Rollback"]]) -> list[Command]:
+    """`roll_back` takes the revision of that number back; without one it only says what going back would change."""
 
     async def ask(_: Request) -> Notice:
-        would = await roll_back(False)
+        would = await roll_back(None)
         return Notice(
             f"Going back to the state before the last change would mean:\n\n{rolled(would)}\n\n"
             "The schedules of these sources are paused then, or they would bring the change again.",
-            (Action("Roll back", "rollback yes", is_dangerous=True),),
+            (Action("Roll back", f"rollback yes {would.revision}", is_dangerous=True),),
         )
 
-    async def yes(_: Request) -> str:
-        done = await roll_back(True)
+    async def yes(request: Request) -> str:
+        done = await roll_back(int(request.argument))
         return (
             f"Done: people see the state before the last change.\n\n{rolled(done)}\n\n"
             "The schedules of these sources are paused; `reindex SOURCE` brings its change again, and "
@@ -115,7 +161,12 @@ def rollback_commands(roll_back: Callable[[bool], Awaitable["Rollback"]]) -> lis
 
     return [
         Command(
-            name="rollback yes", about="go back without asking", run=yes, needs_admin=True, is_listed=False
+            name="rollback yes",
+            about="go back without asking",
+            run=yes,
+            argument=r"\d{1,15}",
+            needs_admin=True,
+            is_listed=False,
         ),
         Command(
             name="rollback",
@@ -124,24 +175,6 @@ def rollback_commands(roll_back: Callable[[bool], Awaitable["Rollback"]]) -> lis
             needs_admin=True,
         ),
     ]
-
-
-async def _follow(run: Run, report: Report) -> Notice:
-    """Show how far it is until it has ended, and then what it did."""
-    shown = ""
-    try:
-        while not await run.wait(EVERY):
-            if run.progress and (now := progress_text(run.progress)) != shown:
-                shown = now
-                await report(f"{shown}\n\n`reindex cancel` stops it.")
-    except asyncio.CancelledError:  # Ctrl-C, or Parley stops
-        run.cancel()
-        raise
-    try:
-        return Notice(described(await run.report()))
-    except EvaluationDropError as error:
-        anyway = Action("Show it anyway", f"reindex anyway {run.only or ''}".strip(), is_dangerous=True)
-        return Notice(dropped(error), (anyway,))
 
 
 def _what(only: str | None) -> str:

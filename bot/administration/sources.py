@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bot.commands import Command, Request, code, listing
@@ -96,6 +97,10 @@ class Sources:
         name = given["name"].casefold()
         if name in {source.name for source in self._listed()}:
             raise UsageError(f"There is a source `{name}` already; choose another name.")
+        if name in await asyncio.to_thread(self._counts):
+            raise UsageError(
+                f"Documents of an earlier source `{name}` are still there; choose another name, or `reindex` first."
+            )
         path = await asyncio.to_thread(self._allowed, given["path"].strip('"“”'))
         message = request.message
         audience = [part.strip() for part in (given["audience"] or _here(message)).split(",") if part.strip()]
@@ -118,12 +123,15 @@ class Sources:
                 "No folder may be added in chat yet: whoever runs me lists the folders below which that is allowed "
                 "in `knowledge.addable` of parley.toml, or adds the source there."
             )
-        path = Path(given).expanduser()
-        places = [path] if path.is_absolute() else [root / path for root in self._addable]
-        for place in places:
-            resolved = place.resolve()
-            if resolved.is_dir() and any(resolved.is_relative_to(root.resolve()) for root in self._addable):
-                return resolved
+        with suppress(OSError, RuntimeError, ValueError):  # no such person in "~person", too long, a null
+            path = Path(given).expanduser()
+            for place in [path] if path.is_absolute() else [root / path for root in self._addable]:
+                resolved = place.resolve()
+                if (
+                    any(resolved.is_relative_to(root.resolve()) for root in self._addable)
+                    and resolved.is_dir()
+                ):
+                    return resolved
         folders = listing([str(root) for root in self._addable], "or")
         raise UsageError(f"There is no folder {code(given)} below {folders}.")
 

@@ -22,7 +22,7 @@ class Status:
     index: str = ""
     """What is being done with the documents now, or how current they are."""
     jobs: Sequence[str] = ()
-    """A line for each job that failed the last time."""
+    """A line for each of the last jobs, those that failed first."""
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -42,7 +42,7 @@ def status_command(ask: Callable[[], Awaitable[Status]]) -> Command:
             f"- questions: {status.answering} being answered, {status.waiting} waiting",
             *(sources or ["- documents: none yet"]),
             status.index and f"- index: {status.index}",
-            *(status.jobs or ["- jobs: none failed the last time"]),
+            *(status.jobs or ["- jobs: none has run yet"]),
             versions and f"- versions: {versions}",
         )
         return "\n".join(line for line in lines if line)

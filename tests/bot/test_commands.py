@@ -190,7 +190,7 @@ async def test_status(office: Office) -> None:
         "- questions: 2 being answered, 3 waiting\n"
         "- source `handbook`: 12 documents, 3,456 passages\n"
         "- source `wiki`: 0 documents, 0 passages\n"
-        "- jobs: none failed the last time"
+        "- jobs: none has run yet"
     )
     office.status = replace(office.status, sources={})
     assert "documents: none yet" in await office.say("status")

@@ -333,6 +333,14 @@ def test_admins_are_those_of_the_platform_those_of_the_settings_and_who_sits_at_
     assert policy.is_admin(said(platform="console"))
 
 
+def test_who_is_an_admin_elsewhere_is_none_here(office: Office) -> None:
+    policy = office.policy(admins=("slack:U9",), workspaces=("slack:T1",))
+    assert policy.is_admin(said(by_admin=True, workspace_id="T1"))
+    assert not policy.is_admin(said(by_admin=True, workspace_id="T2"))
+    assert not policy.is_admin(said(by_admin=True, workspace_id=""))
+    assert policy.is_admin(said(user_id="U9", workspace_id="T2"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import SourceSettings, load_settings
-from bot.errors import SettingsError
+from bot.errors import DatabaseError, SettingsError
 from bot.source_editing import SourceEditing
 
 FILE = """\
@@ -28,7 +28,11 @@ class Process:
         self.taken: list[SourceSettings] = []
         self.sources = SourceEditing(load_settings(self.file, {}), take_up=self._take_up)
 
+        self.trouble: Exception | None = None
+
     async def _take_up(self, sources: tuple[SourceSettings, ...]) -> None:
+        if self.trouble:
+            raise self.trouble
         self.taken = list(sources)
 
 
@@ -90,3 +94,13 @@ async def test_what_somebody_else_writes_is_taken_up(process: Process) -> None:
     with pytest.raises(SettingsError, match="parley init"):
         await process.sources.refresh()
     assert process.sources.names == ["manual"]
+
+
+async def test_what_could_not_be_taken_up_is_tried_again(process: Process) -> None:
+    process.trouble = DatabaseError("The database is locked.")
+    with pytest.raises(DatabaseError):
+        await process.sources.remove("handbook")
+    assert process.sources.names == ["handbook"]
+    process.trouble = None
+    await process.sources.refresh()
+    assert process.sources.names == [] == process.taken

@@ -25,15 +25,25 @@ def test_back_and_forth(any_engine: Engine, root: Path) -> None:
     embedded = setting.embedder.embedded
 
     changes = (SourceRollback("docs", added=1, changed=1, deleted=1),)
-    assert setting.rollback(dry_run=True) == Rollback(changes, dry_run=True)
+    assert setting.rollback(dry_run=True) == Rollback(changes, revision=2, dry_run=True)
     assert setting.texts() == ["alpha two", "delta", "gamma"]
-    assert setting.rollback() == Rollback(changes)
+    assert setting.rollback() == Rollback(changes, revision=2)
     assert setting.texts() == ["alpha", "beta", "gamma"]
     assert setting.search("beta")[0][1] == "B\nbeta"
-    assert setting.rollback() == Rollback(changes)
+    assert setting.rollback() == Rollback(changes, revision=3)
     assert setting.texts() == ["alpha two", "delta", "gamma"]
     assert setting.embedder.embedded == embedded
     assert setting.vectors() == setting.kept()
+
+
+def test_the_same_revision_is_taken_back_once(setting: Setting) -> None:
+    setting.sync()
+    (setting.root / "new.md").write_text("# New\n\nSomething new.\n", encoding="utf-8")
+    setting.sync()
+    asked = setting.index.rollback(dry_run=True).revision
+    setting.index.rollback(expected=asked)
+    with pytest.raises(RollbackError, match="have changed since"):
+        setting.index.rollback(expected=asked)
 
 
 def test_who_searches_sees_the_rollback_at_once(setting: Setting) -> None:

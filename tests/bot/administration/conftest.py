@@ -7,7 +7,13 @@ from bot.messages import IncomingMessage
 from bot.notices import Notice
 
 MESSAGE = IncomingMessage(
-    platform="slack", event_id="e1", conversation_id="C1", thread_id="t1", user_id="U1", text=""
+    platform="slack",
+    event_id="e1",
+    conversation_id="C1",
+    thread_id="t1",
+    user_id="U1",
+    text="",
+    addressed="mention",
 )
 
 

@@ -34,6 +34,7 @@ class Library:
         self.done = FAILED
         self.error: KnowledgeError | None = None
         self.forced: list[bool] = []
+        self.visible_to = {"handbook": frozenset({"slack:C1"})}
         self.gate = threading.Event()
         self.gate.set()
 
@@ -66,7 +67,9 @@ def library() -> Library:
 @pytest.fixture
 def admin(library: Library, monkeypatch: pytest.MonkeyPatch) -> Admin:
     monkeypatch.setattr("bot.administration.reindex.EVERY", 0.01)
-    return Admin(Reindex(Reindexing(library.sync), source_names=lambda: ["handbook"]).commands())
+    reindexing = Reindexing(library.sync, names=lambda: ["handbook"])
+    reindex = Reindex(reindexing, source_names=lambda: ["handbook"], visible_to=library.visible_to)
+    return Admin(reindex.commands())
 
 
 async def test_it_says_what_it_did_with_what_it_could_not_read(library: Library, admin: Admin) -> None:
@@ -83,8 +86,25 @@ async def test_it_shows_how_far_it_is(library: Library, admin: Admin) -> None:
     library.gate.clear()
     threading.Timer(0.3, library.gate.set).start()
     await admin.say("reindex")
-    assert any("░" in report and "0 of 2 files read · `0.md`" in report for report in admin.reports)
+    assert any("░" in report and "0 of 2 files read · in `0.md`" in report for report in admin.reports)
     assert any("`reindex cancel` stops it" in report for report in admin.reports)
+
+
+async def test_files_of_a_source_are_not_named_where_not_everybody_may_see_it(
+    library: Library, admin: Admin
+) -> None:
+    library.visible_to["handbook"] = frozenset({"slack:C9"})
+    library.gate.clear()
+    threading.Timer(0.3, library.gate.set).start()
+    told = await admin.say("reindex")
+    assert "1 not read; `parley reindex` in the terminal names all" in told
+    assert any("0 of 2 files read\n" in report for report in admin.reports)
+    library.error = DROP
+    told += await admin.say("reindex")
+    shown = told + "".join(admin.reports)
+    assert "old.pdf" not in shown
+    assert "0.md" not in shown
+    assert "Where is the key?" not in shown
 
 
 async def test_a_large_difference_is_shown_first(library: Library, admin: Admin) -> None:
@@ -133,22 +153,22 @@ async def test_an_unknown_source_is_named(admin: Admin) -> None:
 
 class TestRollback:
     async def test_it_asks_with_what_would_change(self) -> None:
-        done: list[bool] = []
+        done: list[int | None] = []
 
-        async def roll_back(is_meant: bool) -> Rollback:
-            done.append(is_meant)
-            return Rollback((SourceRollback("handbook", added=3, changed=0, deleted=1),))
+        async def roll_back(revision: int | None) -> Rollback:
+            done.append(revision)
+            return Rollback((SourceRollback("handbook", added=3, changed=0, deleted=1),), revision=7)
 
         admin = Admin(rollback_commands(roll_back))
         asked = await admin.give("rollback")
         assert "`handbook`: of its documents 3 come back, 1 go" in asked.markdown
-        assert done == [False]
+        assert done == [None]
         told = await admin.choose(asked, "Roll back")
         assert "people see the state before" in told.markdown
-        assert done == [False, True]
+        assert done == [None, 7]
 
     async def test_without_an_earlier_state_it_says_so(self) -> None:
-        async def roll_back(_: bool) -> Rollback:
+        async def roll_back(_: int | None) -> Rollback:
             raise RollbackError("There is no earlier state.")
 
         assert await Admin(rollback_commands(roll_back)).say("rollback") == "There is no earlier state."

@@ -25,7 +25,7 @@ class Office:
     def admin(self) -> Admin:
         sources = Sources(
             listed=lambda: self.sources,
-            counts=lambda: {"handbook": (12, 3456)},
+            counts=lambda: {"handbook": (12, 3456), "gone": (1, 1)},
             addable=self.addable,
             add=self._add,
             pause=self._pause,
@@ -82,6 +82,9 @@ async def test_it_can_be_for_others(office: Office) -> None:
         ("notes ../secret", "There is no folder `../secret` below"),
         ("notes {folder}/secret", "There is no folder"),
         ("handbook wiki", "There is a source `handbook` already"),
+        ("gone wiki", "Documents of an earlier source `gone` are still there"),
+        ("notes ~nobody-there/x", "There is no folder"),
+        ("notes " + "x" * 300, "There is no folder"),
         ("notes wiki for all of us", "`all of us` names nobody"),
         ("no:tes wiki", "it should be `sources add NAME FOLDER"),
     ],
