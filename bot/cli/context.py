@@ -60,6 +60,29 @@ def run_app(command: "Callable[[App], Coroutine[Any, Any, T]]") -> T:
     return asyncio.run(run())
 
 
+@contextmanager
+def audited(loaded: "Settings", command: str) -> Iterator[None]:
+    """Write into the audit log that somebody does this in the terminal, and whether it fails."""
+    import getpass
+
+    from bot.audit import Audit
+    from bot.database import migrate, open_database
+    from bot.errors import EXPLAINED
+
+    engine = open_database(loaded.database_url.get_secret_value())
+    try:
+        migrate(engine)
+        audit = Audit(engine)
+        try:
+            yield
+        except EXPLAINED as error:
+            audit.record_in_terminal(getpass.getuser(), command, "failed", str(error))
+            raise
+        audit.record_in_terminal(getpass.getuser(), command, "done")
+    finally:
+        engine.dispose()
+
+
 def out() -> "Console":
     """Results: standard output, plain text in a pipe."""
     from rich.console import Console

@@ -1,11 +1,12 @@
 """`parley search`, `parley reindex`, `parley rollback`, `parley eval` and `parley sources`."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from bot.cli.context import err, out, print_json, settings, sync_progress, working
+from bot.cli.context import audited, err, out, print_json, settings, sync_progress, working
 
 
 def register(app: typer.Typer) -> None:
@@ -68,9 +69,14 @@ def reindex(
     from bot.reports import sync_json, sync_lines
     from knowledge.errors import EvaluationDropError
 
-    with open_library(settings()) as library:
+    loaded = settings()
+    said = " ".join(filter(None, ("reindex", source, "--force" if force else "")))
+    with open_library(loaded) as library:
         try:
-            with sync_progress(quiet=as_json) as on_progress:
+            with (
+                nullcontext() if dry_run else audited(loaded, said),
+                sync_progress(quiet=as_json) as on_progress,
+            ):
                 report = library.sync(
                     only=source, dry_run=dry_run, retry_failed=True, force=force, on_progress=on_progress
                 )
@@ -95,7 +101,11 @@ def rollback(
     """Take back the last reindex that changed anything; a second time, take that back."""
     from bot.library import open_library
 
-    with open_library(settings()) as library:
+    loaded = settings()
+    with (
+        open_library(loaded) as library,
+        nullcontext() if dry_run else audited(loaded, "rollback"),
+    ):
         done = library.rollback(dry_run=dry_run)
     if as_json:
         print_json(asdict(done))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli import model_check, model_serve
-from bot.cli.context import err, out, print_json, settings
+from bot.cli.context import audited, err, out, print_json, settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -180,11 +180,16 @@ def use(
     ],
 ) -> None:
     """Write the model to use into parley.toml, after looking at it."""
+    loaded = settings()
+    with audited(loaded, f"model use {model}"):
+        _use(loaded, model)
+
+
+def _use(loaded: "Settings", model: str) -> None:
     from bot.config import set_key
     from bot.llm.models import resolve
     from bot.llm.preflight import check_file
 
-    loaded = settings()
     if model.startswith(("http://", "https://")):
         set_key(loaded.file, ("llm", "url"), model)
         out().print(f"{loaded.file.name} now uses the server at {model}; `parley model check` tries it.")

@@ -77,3 +77,13 @@ def test_json_can_be_filtered(parley: Parley) -> None:
 
 def test_a_wrong_outcome_is_wrong_usage(parley: Parley, folder: Path) -> None:
     assert parley("audit", "--outcome", "maybe").code == 2
+
+
+def test_what_is_done_in_the_terminal_is_on_record_too(parley: Parley, folder: Path) -> None:
+    assert parley("reindex", "--dry-run").code == 0
+    assert parley("reindex").code == 0
+    assert parley("rollback").code == 1
+    written = parley("audit", "--json").out
+    assert '"command": "reindex"' in written
+    assert '"outcome": "failed"' in written
+    assert written.count('"command": "reindex"') == 1
