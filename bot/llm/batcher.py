@@ -148,9 +148,9 @@ class Batcher:
         batch = self._context.batch
         self.cache.reserve(batch.tokens, loose=self._loose())
         begun = time.perf_counter()
-        code = self._context.decode()
+        code = self._llama.decode()
         while code == NO_ROOM and self.cache.evict():
-            code = self._context.decode()
+            code = self._llama.decode()
         seconds = time.perf_counter() - begun
         if code == NO_ROOM:  # not foreseen by the books: the last one in has to go
             last = self._scheduler.running[-1]

@@ -23,6 +23,7 @@ COMMAND = (sys.executable, "-P", "-m", "bot.llm.server")
 EXIT_UNUSABLE = 78  # bot.llm.server says the same; importing it would load uvicorn here
 KEY_VARIABLE = "PARLEY_MODEL_API_KEY"  # as does bot.llm.access
 
+_POLL_TIMEOUT = 5.0
 _DEATHS = {
     signal.SIGKILL: "was killed (out of memory?): choose a smaller model or lower llm.context",
     signal.SIGILL: "used an instruction this CPU does not have: reinstall llama-cpp-python on this machine",
@@ -51,6 +52,24 @@ class End:
     was_ready: bool
     reason: str
     """Why, as a sentence with its fix."""
+
+
+class Stillness:
+    """How long a child has stood still while somebody looked.
+
+    Between two looks no more than `most` seconds count: when this process or the whole machine was stopped in
+    between, the child was, too.
+    """
+
+    def __init__(self, *, most: float, since: float) -> None:
+        self.seconds = 0.0
+        self._most = most
+        self._looked_at = since
+
+    def look(self, now: float, *, moved: bool) -> None:
+        passed = min(now - self._looked_at, self._most)
+        self.seconds = 0.0 if moved else self.seconds + passed
+        self._looked_at = now
 
 
 class Child:
@@ -108,7 +127,9 @@ class Child:
         self, process: asyncio.subprocess.Process, on_ready: Callable[[], Awaitable[None]]
     ) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(self._socket), verify=False)  # no TLS there
-        async with httpx.AsyncClient(transport=transport, base_url="http://model", timeout=5.0) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://model", timeout=_POLL_TIMEOUT
+        ) as client:
             if await self._greet(client):
                 self._was_ready = True
                 await on_ready()
@@ -131,13 +152,16 @@ class Child:
 
     async def _wait_until_it_hangs(self, client: httpx.AsyncClient) -> None:
         """Return when it had work for `hung_after` and took no step, or did not even answer for as long."""
-        steps, moved_at = -1, time.monotonic()
-        while time.monotonic() - moved_at < self._patience.hung_after:
-            await asyncio.sleep(min(2.0, self._patience.hung_after / 10))
+        between, steps = min(2.0, self._patience.hung_after / 10), -1
+        still = Stillness(most=2 * between + _POLL_TIMEOUT, since=time.monotonic())
+        while still.seconds < self._patience.hung_after:
+            await asyncio.sleep(between)
+            moved = False
             with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
                 health = (await client.get("/health")).json()
-                if health["steps"] != steps or not (health["running"] or health["queued"]):
-                    steps, moved_at = health["steps"], time.monotonic()
+                moved = health["steps"] != steps or not (health["running"] or health["queued"])
+                steps = health["steps"]
+            still.look(time.monotonic(), moved=moved)
         self._overdue = f"The model stood still for {self._patience.hung_after:g} s while it had work."
 
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:

@@ -157,11 +157,15 @@ class ModelServer:
             if type(error) is not ModelError:
                 raise
             raise wire.RefusedError(str(error), status=400) from error  # its grammar, its messages
+        if name in self._pending:  # another with this name was taken in meanwhile
+            generation.close()
+            raise _name_is_taken()
         self._pending[name] = generation
 
         def end() -> None:
             generation.close()
-            self._pending.pop(name, None)
+            if self._pending.get(name) is generation:
+                del self._pending[name]
 
         headers = {REQUEST_ID: name}
         pieces = self._figures.counted(generation)
@@ -185,9 +189,7 @@ class ModelServer:
     def _request_id(self, request: Request, completion: ChatCompletion) -> str:
         given = request.headers.get(REQUEST_ID, "")
         if given in self._pending:
-            raise wire.RefusedError(
-                f"Another request with this {REQUEST_ID} is pending: choose another.", status=400
-            )
+            raise _name_is_taken()
         # One that cannot stand in the address of `/v1/queue` is not taken.
         usable = given.isprintable() and "/" not in given and 0 < len(given) <= _LONGEST_ID
         return given if usable else completion.id
@@ -200,3 +202,9 @@ class ModelServer:
             body["error"]["queued"] = self._engine.stats.queued
             headers["Retry-After"] = str(self._figures.seconds_until_a_place())
         return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _name_is_taken() -> wire.RefusedError:
+    return wire.RefusedError(
+        f"Another request with this {REQUEST_ID} is pending: choose another.", status=400
+    )

@@ -165,6 +165,8 @@ class Engine:
                 the schema cannot be used, the prompt is empty.
         """
         due = None if deadline is None else time.monotonic() + deadline
+        stats = self.stats
+        self._line.check(free=stats.parallel - stats.running)  # before a core is put to work on the prompt
         tokens, sampler = await asyncio.to_thread(self._prepare, prompt, sampling)
         room = self.context_window - len(tokens)
         if room <= 0:
@@ -198,7 +200,7 @@ class Engine:
 
     def _prepare(self, prompt: Sequence[ChatMessage] | str, sampling: Sampling) -> tuple[list[int], Sampler]:
         llama = self._loaded
-        tokens = llama.vocabulary.tokens_of(prompt)
+        tokens = llama.vocabulary.tokens_of(prompt, window=llama.context_window)
         if not tokens:
             raise ModelError("The prompt is empty: give it at least one word.")
         return tokens, Sampler(self._api, llama.vocabulary.handle, sampling)

@@ -100,7 +100,8 @@ def pull(
 
     Raises:
         ModelUnavailableError: the hub cannot be reached, or the connection broke off for good.
-        ModelFileError: there is no such file, no room for it, or its checksum is wrong.
+        ModelFileError: there is no such file, no room for it, its checksum is wrong, or another repository's file
+            has its name.
         ModelError: another process is downloading it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,8 +123,10 @@ def _pull_one(repo: str, name: str, folder: Path, endpoint: str | None, on_progr
     target = folder / PurePosixPath(name).name
     part = folder / f".{target.name}.{found.etag[:16]}.part"
     with _alone(part):
-        if target.is_file() and target.stat().st_size == found.size and _matches(target, found.etag):
-            return target
+        if target.is_file():
+            if target.stat().st_size == found.size and _matches(target, found.etag):
+                return target
+            _check_origin(target, repo)
         have = part.stat().st_size if part.exists() else 0
         if shutil.disk_usage(folder).free < found.size - have:
             raise ModelFileError(
@@ -146,8 +149,28 @@ def _pull_one(repo: str, name: str, folder: Path, endpoint: str | None, on_progr
             raise ModelFileError(
                 f"{target.name} does not have the checksum that the hub names, so it was removed: pull it again."
             )
+        # Before the file itself: a note without its file says nothing, a file without its note is a stranger's.
+        _note_of(target).write_text(repo, encoding="utf-8")
         part.replace(target)
     return target
+
+
+def _note_of(target: Path) -> Path:
+    """Where it is written which repository a file is from: many give their files the same names."""
+    return target.with_name(f".{target.name}.repository")
+
+
+def _check_origin(target: Path, repo: str) -> None:
+    """Raise unless a file that would be replaced is an older one of the same repository."""
+    try:
+        origin = _note_of(target).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        origin = ""
+    if origin != repo:
+        raise ModelFileError(
+            f"{target} is there already with other contents, {f'from {origin}' if origin else 'not known from where'}:"
+            " move it away, or pull into another folder with --to."
+        )
 
 
 def _matches(path: Path, etag: str) -> bool:

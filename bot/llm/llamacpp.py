@@ -6,6 +6,7 @@ the one place that imports it. Not safe for threads, except `vocabulary`.
 """
 
 import ctypes
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from bot.llm.capacity import Capacity, choose
 from bot.llm.context import Context
 from bot.llm.lookup import MAX_DRAFT
 from bot.llm.machine import available_memory
-from bot.llm.models import DEFAULT_CONTEXT_LIMIT
+from bot.llm.models import DEFAULT_CONTEXT_LIMIT, inspect
 from bot.llm.sampler import Candidates
 from bot.llm.vocabulary import Vocabulary
 
@@ -29,7 +30,6 @@ _KEPT = 32
 """Sequences that may be kept for later beside the running ones."""
 _KEPT_STATES = 4
 """As many where each needs a state of its own, of fixed size (recurrent models)."""
-_KV_BYTES = 2  # llama.cpp keeps keys and values as 16-bit floats unless told otherwise
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR in ggml.h
 
 
@@ -56,7 +56,7 @@ class Llama:
             ModelFileError: llama.cpp refuses the file or an adapter, or there is no memory for the context.
         """
         self._api = api
-        self._errors: list[str] = []
+        self._errors: deque[str] = deque(maxlen=20)
         self._on_log = api.llama_log_callback(self._log)
         api.llama_log_set(self._on_log, None)
         api.llama_backend_init()
@@ -73,7 +73,7 @@ class Llama:
             """Answers and prompts are better evaluated one after the other. On a CPU, attention works on blocks
             of 64 tokens, each over all cells that any of them sees: four answers with 1,500 tokens each added
             1.36 s to a slice of 128 tokens of a 0.5B model, and took 0.23 s on their own."""
-            self.capacity = self._choose_capacity(options)
+            self.capacity = self._choose_capacity(path, options)
             self.sequences = self.capacity.parallel + (_KEPT_STATES if recurrent else _KEPT)
             self.context = self._open_context(options)
             self._apply_adapters(options.lora)
@@ -89,8 +89,14 @@ class Llama:
 
     def reason(self) -> str:
         """What llama.cpp said first, without its function's name; what follows only repeats it."""
-        said, self._errors = self._errors, []
+        said = list(self._errors)
+        self._errors.clear()
         return said[0].split(": ", 1)[-1] if said else "it gave no reason"
+
+    def decode(self) -> int:
+        """See `Context.decode`; `reason` then tells of this alone, and not of a grammar that was refused before."""
+        self._errors.clear()
+        return self.context.decode()
 
     def free(self) -> None:
         self.context.close()
@@ -117,7 +123,7 @@ class Llama:
         api, model = self._api, self._model
         return bool(api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model))
 
-    def _choose_capacity(self, options: LoadOptions) -> Capacity:
+    def _choose_capacity(self, path: Path, options: LoadOptions) -> Capacity:
         """Memory is asked for on the CPU only; on a GPU the cache is made smaller when it does not fit."""
         if options.parallel > MOST_PARALLEL:
             self.warnings.append(f"llm.parallel is {options.parallel}; {MOST_PARALLEL} is the most.")
@@ -128,21 +134,9 @@ class Llama:
         return choose(
             context=self.context_window,
             parallel=options.parallel,
-            cell_bytes=self._cell_bytes(),
+            cell_bytes=inspect(path).kv_bytes_per_token,
             free_bytes=free,
         )
-
-    def _cell_bytes(self) -> int:
-        """Of the key-value cache for one token; an estimate for models whose layers differ."""
-        api, model = self._api, self._model
-        architecture = self.vocabulary.meta("general.architecture")
-        per_head = api.llama_model_n_embd(model) // max(api.llama_model_n_head(model), 1)
-        key, value = (
-            int(self.vocabulary.meta(f"{architecture}.attention.{name}_length") or per_head)
-            for name in ("key", "value")
-        )
-        heads: int = api.llama_model_n_head_kv(model) * api.llama_model_n_layer(model)
-        return heads * (key + value) * _KV_BYTES
 
     def _open_context(self, options: LoadOptions) -> Context:
         cells = self.capacity.cells

@@ -16,6 +16,8 @@ _MEMINFO = Path("/proc/meminfo")
 _GROUPS = Path("/proc/self/cgroup")
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60  # cgroup v1 writes a number near 2**63 for "no limit"
+_FILES = ("inactive_file", "active_file")
+"""Pages of files, given up when memory gets short. Those of a model that was read twice count as active."""
 _BACKENDS = {
     "cuda": "CUDA",
     "metal": "Metal",
@@ -121,13 +123,14 @@ def _group_limits() -> Iterator[int]:
     for line in lines:
         number, controllers, place = line.split(":", 2)
         if number == "0":
-            yield from _limits(_CGROUP, place, "memory.max", "memory.current", "inactive_file")
+            yield from _limits(_CGROUP, place, "memory.max", "memory.current", _FILES)
         elif "memory" in controllers.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            yield from _limits(_CGROUP / "memory", place, *names)
+            reclaimable = tuple(f"total_{name}" for name in _FILES)
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            yield from _limits(_CGROUP / "memory", place, *names, reclaimable)
 
 
-def _limits(root: Path, place: str, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
+def _limits(root: Path, place: str, limit: str, usage: str, reclaimable: tuple[str, ...]) -> Iterator[int]:
     own = root / place.strip("/")
     for folder in (own, *own.parents):
         if folder == root.parent:
@@ -135,7 +138,7 @@ def _limits(root: Path, place: str, limit: str, usage: str, reclaimable: str) ->
         most = _number(folder / limit)
         used = _number(folder / usage)
         if most is not None and used is not None and most < _UNLIMITED:
-            yield most - used + _stat(folder / "memory.stat", reclaimable)
+            yield min(most, most - used + _stat(folder / "memory.stat", reclaimable))
 
 
 def _number(path: Path) -> int | None:
@@ -145,10 +148,10 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _stat(path: Path, key: str) -> int:
-    """A figure of `memory.stat`, such as the pages of files that are given up when memory gets short."""
+def _stat(path: Path, keys: tuple[str, ...]) -> int:
+    """The sum of some figures of `memory.stat`."""
     try:
         words = (line.split() for line in path.read_text(encoding="ascii").splitlines())
-        return next((int(value) for name, value in words if name == key), 0)
+        return sum(int(value) for name, value in words if name in keys)
     except (OSError, ValueError):
         return 0

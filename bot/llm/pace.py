@@ -7,6 +7,8 @@ with the machine's load, so that newer steps count more.
 
 SLICE_SECONDS = 1.0
 """How long a slice of a prompt may hold up the answers that are being written."""
+STEP_SECONDS = 10.0
+"""How long a slice may take while nobody writes: a step that takes minutes looks like one that hangs."""
 SLICE_UNIT = 64
 """Slices are multiples of this; llama.cpp's kernels work on blocks of about as many."""
 
@@ -53,11 +55,11 @@ class Pace:
         else:  # what was learnt gets old, so that a guess is tried again some day
             self._row_share += (_USUAL_ROW - self._row_share) * _AGEING
 
-    def slice_tokens(self, most: int) -> int:
-        """Tokens of a prompt to read at once while answers are being written."""
+    def slice_tokens(self, most: int, *, seconds: float = SLICE_SECONDS) -> int:
+        """Tokens of a prompt that are read in about so many seconds, at least `SLICE_UNIT`."""
         if not self._token_seconds:
             return min(SLICE_UNIT * 2, most)
-        tokens = int(SLICE_SECONDS / self._token_seconds) // SLICE_UNIT * SLICE_UNIT
+        tokens = int(seconds / self._token_seconds) // SLICE_UNIT * SLICE_UNIT
         return max(min(tokens, most), min(SLICE_UNIT, most))
 
     def price(self, width: int) -> float:

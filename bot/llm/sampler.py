@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from bot.errors import ModelError
 from bot.llm.generation import Sampling
+from bot.llm.grammar import grammar_of
 
 PENALTY_WINDOW = 64
 """Tokens of the answer that the penalties look back on."""
@@ -107,17 +108,14 @@ class Sampler:
         return self._owned(chain)
 
     def _constraint(self, vocab: Any, sampling: Sampling) -> Any:
-        grammar, schema = sampling.grammar, sampling.json_schema
-        if grammar is None and schema is None:
-            return None
-        if grammar is not None and schema is not None:
-            raise ModelError("A grammar and a JSON schema cannot be combined: leave one of them out.")
+        grammar = grammar_of(sampling, converter=self._api.llama_grammar.json_schema_to_gbnf)
         if grammar is None:
-            try:
-                grammar = self._api.llama_grammar.json_schema_to_gbnf(schema)
-            except Exception as error:  # the converter fails in many ways on what it does not know
-                raise ModelError(f"The JSON schema cannot be used ({error!r}): simplify it.") from error
+            return None
         sampler = self._api.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+        if not sampler and sampling.json_schema is not None:
+            raise ModelError(
+                "llama.cpp cannot follow this JSON schema (its maxLength or maxItems may be too large): simplify it."
+            )
         if not sampler:
             raise ModelError("The grammar is not GBNF with a rule named root: correct it.")
         return self._owned(sampler)

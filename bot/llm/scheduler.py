@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.llm.cache import Cache
-from bot.llm.pace import Pace
+from bot.llm.pace import STEP_SECONDS, Pace
 from bot.llm.running import Running
 from bot.llm.vocabulary import Vocabulary
 from bot.llm.waiting import Request, WaitingLine
@@ -68,6 +68,8 @@ class Scheduler:
         room = self._batch - sum(len(part.tokens) + len(part.guess) for part in parts)
         if writing:
             room = min(room, self._slice or self._pace.slice_tokens(self._batch))
+        else:
+            room = min(room, self._pace.slice_tokens(self._batch, seconds=STEP_SECONDS))
         for running in self.running:
             if room and running.reading:
                 parts.append(part := _slice(running, room))

@@ -1,8 +1,9 @@
 """The child process in which the model runs: started, watched, restarted, ended.
 
 The bot outlives its model. A child that dies or hangs is started again after 1, 2, 4 … 30 s; after five deaths
-without being ready in between, or when the model cannot be used or does not fit into memory, it stays down until
-somebody asks for it a minute later. Requests in flight are lost with the child; nobody asks them again here.
+without a minute of being ready in between, or when the model cannot be used or does not fit into memory, it stays
+down until somebody asks for it a minute later. Requests in flight are lost with the child; nobody asks them again
+here.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ class Pace(Patience):
     first_wait: float = 1.0
     longest_wait: float = 30.0
     give_up_after: int = 5
-    """Deaths in a row without being ready."""
+    """Deaths in a row, each within `try_again_after` of being ready or before that."""
     try_again_after: float = 60.0
 
 
@@ -109,7 +110,7 @@ class ModelProcess:
         self._pace = pace or Pace()
         self._state = State("starting", "The model is being loaded.")
         self._changed = asyncio.Event()
-        self._failed_at = 0.0
+        self._failed_at = self._ready_at = 0.0
         self._safe = False
         self._child: Child | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -225,7 +226,8 @@ class ModelProcess:
                 self._safe = True
                 self._set("restarting", "The model is being loaded again without repacking its weights.")
                 continue
-            deaths = 1 if end.was_ready else deaths + 1
+            served = time.monotonic() - self._ready_at
+            deaths = 1 if end.was_ready and served >= self._pace.try_again_after else deaths + 1
             if end.code == EXIT_UNUSABLE or deaths >= self._pace.give_up_after:
                 self._fail(end.reason)
                 return
@@ -244,6 +246,7 @@ class ModelProcess:
     async def _announce(self) -> None:
         if self._safe:
             await asyncio.to_thread(quirks.remember_without_extra_bufts, self._state_file)
+        self._ready_at = time.monotonic()
         self._set("ready")
 
     def _words(self) -> list[str]:

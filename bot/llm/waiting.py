@@ -49,14 +49,19 @@ class WaitingLine:
             ModelUnavailableError: the engine is being stopped.
         """
         with self._changed:
+            self.check(free=free)
+            self._line.append(request)
+            self._changed.notify()
+
+    def check(self, *, free: int = 0) -> None:
+        """Raise as `add` would now, before there is any work in a request."""
+        with self._changed:
             if self.closed:
                 raise ModelUnavailableError("The model is being stopped.")
             if len(self._line) >= self._size + free:
                 raise ModelBusyError(
                     f"The model's queue is full ({len(self._line)} are waiting); try again in a moment."
                 )
-            self._line.append(request)
-            self._changed.notify()
 
     def first(self) -> Request | None:
         """The one whose turn it is; it stays in the line."""

@@ -16,6 +16,9 @@ from bot.llm.generation import Sampling
 from bot.llm.protocol import ChatMessage
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+USUAL_ANSWER = 1024
+"""Tokens of a chat's answer when the client sets no limit. The cache keeps room for the whole answer of each
+request, so that without a limit each would take a whole context, and few could be answered at once."""
 _ANY_OBJECT = '{"type": "object"}'
 
 
@@ -158,7 +161,7 @@ class ChatRequest(Options):
 
     def sampling(self) -> Sampling:
         return self._sampling(
-            max_tokens=self.max_completion_tokens or self.max_tokens,
+            max_tokens=self.max_completion_tokens or self.max_tokens or USUAL_ANSWER,
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             json_schema=self.response_format.schema_text() if self.response_format else None,
         )

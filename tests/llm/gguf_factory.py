@@ -6,6 +6,7 @@ on them.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import gguf
@@ -30,8 +31,24 @@ Floats = npt.NDArray[np.float32]
 _WIDTH, _HEADS, _KV_HEADS, _LAYERS, _FEED = 64, 4, 2, 2, 128
 
 
-def build(path: Path, *, context: int = 512, template: str | None = TEMPLATE, seed: int = 0) -> Path:
-    """Write a model of some 0.5 MB; the same arguments give the same model."""
+def build(
+    path: Path,
+    *,
+    context: int = 512,
+    template: str | None = TEMPLATE,
+    user_defined: Sequence[str] = (),
+    seed: int = 0,
+) -> Path:
+    """Write a model of some 0.5 MB; the same arguments give the same model.
+
+    `user_defined` tokens are listed as such, and not as control tokens or ordinary ones.
+    """
+
+    def kind(token: str) -> gguf.TokenType:
+        if token in user_defined:
+            return gguf.TokenType.USER_DEFINED
+        return gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL
+
     tokenizer = _trained()
     tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -49,9 +66,7 @@ def build(path: Path, *, context: int = 512, template: str | None = TEMPLATE, se
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types(
-        [gguf.TokenType.CONTROL if t in SPECIAL else gguf.TokenType.NORMAL for t in tokens]
-    )
+    writer.add_token_types([kind(token) for token in tokens])
     writer.add_token_merges(_merges(tokenizer))
     writer.add_bos_token_id(tokens.index("<|im_start|>"))
     writer.add_eos_token_id(tokens.index("<|im_end|>"))

@@ -166,6 +166,18 @@ def test_prompts_are_read_one_after_the_other(llama: Llama) -> None:
     assert second.ended
 
 
+def test_a_slow_machine_reads_a_prompt_in_short_steps_though_nobody_writes(llama: Llama) -> None:
+    pace = Pace()
+    pace.read(tokens=128, seconds=60.0)
+    here = Stepped.over(llama, pace=pace)
+    heard = here.ask(LONG)
+    here.batcher.step()
+    assert 0 < llama.context.batch.tokens <= 64
+    assert not heard.pieces
+    here.finish()
+    assert heard.pieces
+
+
 def test_an_answer_is_written_on_while_a_prompt_is_read(llama: Llama) -> None:
     here = Stepped.over(llama, slice_tokens=16, speculation=False)
     streaming = here.ask(SHORT, max_tokens=60)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from bot.errors import ModelUnavailableError
+from bot.llm.child import Stillness
 from bot.llm.local import LocalLLM
 from bot.llm.supervisor import Load, ModelProcess, Pace
 from tests.llm.children import HANGING_CHILD, QUESTION, QUICK, runs, scripted_child, text, until_so
@@ -41,6 +42,18 @@ async def test_a_hung_child_is_noticed_and_replaced(
         assert process.pid != first
         assert await text(llm)
         await llm.aclose()
+
+
+def test_a_pause_of_the_whole_machine_is_not_taken_for_a_hang() -> None:
+    still = Stillness(most=9.0, since=0.0)
+    still.look(2.0, moved=True)
+    still.look(3600.0, moved=False)
+    assert still.seconds == 9.0
+    still.look(3602.0, moved=False)
+    assert still.seconds == 11.0
+    still.look(3604.0, moved=True)
+    still.look(3606.0, moved=False)
+    assert still.seconds == 2.0
 
 
 async def test_an_idle_child_does_not_count_as_hung(tiny: Path) -> None:

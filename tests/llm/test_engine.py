@@ -18,6 +18,7 @@ from bot.errors import (
 )
 from bot.llm.engine import Engine
 from bot.llm.generation import Generation, Piece, Sampling
+from bot.llm.grammar import MOST_REPEATED
 from bot.llm.protocol import ChatMessage
 from tests.llm import odd_models
 
@@ -89,6 +90,11 @@ async def test_an_answer_follows_its_grammar(engine: Engine) -> None:
     assert pieces[-1].finish_reason == "stop"
 
 
+async def test_a_schema_may_count_to_a_thousand(engine: Engine) -> None:
+    text, _ = await _ask(engine, json_schema=json.dumps({"type": "string", "maxLength": MOST_REPEATED}))
+    assert text.startswith('"')
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -96,10 +102,12 @@ async def test_an_answer_follows_its_grammar(engine: Engine) -> None:
         {"grammar": 'leaf ::= "x"'},
         {"json_schema": "{no"},
         {"json_schema": '{"type": "object"}', "grammar": 'root ::= "x"'},
+        {"json_schema": '{"type": "string", "maxLength": 1001}'},
     ],
 )
 async def test_a_grammar_that_cannot_be_used_is_refused_at_once(engine: Engine, fields: Any) -> None:
-    with pytest.raises(ModelError):
+    sentence = "JSON schema" if "json_schema" in fields else "not GBNF with a rule named root"
+    with pytest.raises(ModelError, match=sentence):
         await engine.submit(QUESTION, Sampling(**fields))
 
 
@@ -153,6 +161,8 @@ async def test_places_in_the_queue_and_what_happens_when_it_is_full(engine: Engi
     assert (engine.stats.running, engine.stats.queued) == (2, 4)
     with pytest.raises(ModelBusyError, match="4 are waiting"):
         await engine.submit(QUESTION, Sampling())
+    with pytest.raises(ModelBusyError, match="4 are waiting"):  # said before the grammar is looked at
+        await engine.submit(QUESTION, Sampling(grammar="this is no grammar"))
     asked[3].close()
     assert [generation.position for generation in asked] == [0, 0, 1, 0, 2, 3]
     asked[0].close()

@@ -32,7 +32,9 @@ def _pull(hub: Hub, folder: Path, file: str = FILE) -> Path:
 
 
 def _leftovers(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+    """What is hidden there, beside the notes of where files are from."""
+    hidden = sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+    return [name for name in hidden if not name.endswith(".repository")]
 
 
 def test_a_file_comes_with_progress_and_only_once(hub: Hub, tmp_path: Path) -> None:
@@ -90,12 +92,33 @@ def test_a_file_that_changed_on_the_hub_is_fetched_anew(hub: Hub, tmp_path: Path
     assert _pull(hub, tmp_path).read_bytes() == newer
 
 
+def test_a_file_of_another_repository_is_not_replaced(hub: Hub, tmp_path: Path) -> None:
+    other = "other/model-GGUF"
+    hub.files[other, FILE] = DATA[::-1]
+    path = _pull(hub, tmp_path)
+    with pytest.raises(ModelFileError, match=rf"from {REPO}: move it away, or pull into .*--to"):
+        pull(Wanted(other, FILE), tmp_path, endpoint=hub.url)
+    assert path.read_bytes() == DATA
+    hub.files[other, FILE] = DATA
+    assert pull(Wanted(other, FILE), tmp_path, endpoint=hub.url) == path
+
+
+def test_a_file_that_was_put_there_by_hand_is_not_replaced(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"GGUF mine")
+    with pytest.raises(ModelFileError, match="not known from where: move it away"):
+        _pull(hub, tmp_path)
+    assert (tmp_path / FILE).read_bytes() == b"GGUF mine"
+    (tmp_path / FILE).unlink()
+    assert _pull(hub, tmp_path).read_bytes() == DATA
+
+
 def test_all_parts_of_a_model_come(hub: Hub, tmp_path: Path) -> None:
     names = [f"big-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
     for name in names:
         hub.files[REPO, name] = hashlib.sha256(name.encode()).digest() * 100
     assert _pull(hub, tmp_path, names[1]).name == names[0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == names
+    assert _leftovers(tmp_path) == []
 
 
 def test_the_token_is_not_shown_to_the_file_server(

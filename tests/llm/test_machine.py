@@ -51,6 +51,28 @@ def test_the_old_kind_of_group_counts_too(system: Path) -> None:
     assert machine.available_memory() == 8_000_000 * 1024
 
 
+def test_pages_of_a_model_that_was_read_twice_count_as_free(system: Path) -> None:
+    (system / "cgroup").write_text("0::/\n")
+    _group(
+        system / "fs",
+        memory__max=3 * GIGA,
+        memory__current=2 * GIGA,
+        memory__stat=f"file {2 * GIGA}\nactive_file {GIGA}\ninactive_file {GIGA // 2}",
+    )
+    assert machine.available_memory() == 2 * GIGA + GIGA // 2
+    _group(system / "fs", memory__stat=f"active_file {9 * GIGA}")
+    assert machine.available_memory() == 3 * GIGA
+
+    (system / "cgroup").write_text("4:memory:/\n")
+    _group(
+        system / "fs" / "memory",
+        memory__limit_in_bytes=2 * GIGA,
+        memory__usage_in_bytes=2 * GIGA,
+        memory__stat=f"active_file 7\ntotal_inactive_file 5\ntotal_active_file {GIGA}",
+    )
+    assert machine.available_memory() == GIGA + 5
+
+
 def test_a_group_that_is_full_leaves_nothing(system: Path) -> None:
     (system / "cgroup").write_text("0::/\n")
     _group(system / "fs", memory__max=GIGA, memory__current=2 * GIGA)

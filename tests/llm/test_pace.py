@@ -54,3 +54,14 @@ def test_a_slice_takes_about_as_long_as_an_answer_may_stand_still(speed: int) ->
     assert SLICE_UNIT <= tokens <= 512
     if SLICE_UNIT < tokens < 512:
         assert tokens / speed <= SLICE_SECONDS < (tokens + SLICE_UNIT) / speed
+
+
+def test_a_step_in_which_nobody_writes_is_bounded_too() -> None:
+    pace = Pace()
+    assert pace.slice_tokens(512, seconds=10.0) == 2 * SLICE_UNIT  # nothing was measured yet
+    pace.read(tokens=128, seconds=32.0)
+    assert pace.slice_tokens(512, seconds=10.0) == SLICE_UNIT
+    pace = Pace()
+    pace.read(tokens=128, seconds=128 / 30)
+    assert pace.slice_tokens(512, seconds=10.0) == 256
+    assert pace.slice_tokens(200, seconds=1000.0) == 200

@@ -12,7 +12,7 @@ import pytest
 from bot.errors import ModelFileError, ModelUnavailableError
 from bot.llm import machine
 from bot.llm.local import LocalLLM, Unavailable, connect
-from bot.llm.supervisor import Load, ModelProcess
+from bot.llm.supervisor import Load, ModelProcess, Pace
 from tests.llm.children import QUESTION, QUICK, SIGILL_CHILD, runs, scripted_child, text, until_so
 
 
@@ -144,6 +144,27 @@ async def test_it_gives_up_with_the_last_line_and_tries_again_when_asked_later(
         with pytest.raises(ModelUnavailableError, match="no such luck"):
             await process.ready()
         assert log.read_text() == "xxxxxx"
+
+
+async def test_a_child_that_dies_at_each_first_question_is_given_up(tiny: Path, tmp_path: Path) -> None:
+    log = tmp_path / "starts"
+    code = (
+        f"open({str(log)!r}, 'a').write('x')\n"
+        "import socket\n"
+        "server = socket.socket(socket.AF_UNIX)\n"
+        "server.bind(sys.argv[sys.argv.index('--socket') + 1])\n"
+        "server.listen()\n"
+        "caller, _ = server.accept()\n"
+        "caller.recv(10_000)\n"
+        "caller.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}')\n"
+        "caller.recv(10_000)\n"
+        "sys.exit(3)"
+    )
+    pace = Pace(first_wait=0.01, longest_wait=0.01, give_up_after=3, try_again_after=3600.0, hung_after=1.0)
+    async with ModelProcess(tiny, command=scripted_child(code), pace=pace) as process:
+        async with asyncio.timeout(60):
+            await process.given_up()
+        assert log.read_text() == "xxx"
 
 
 async def test_a_command_that_does_not_exist_is_a_reason(tiny: Path) -> None:

@@ -18,6 +18,9 @@ def test_first_come_first_served_until_it_is_full() -> None:
     first, second, third = (_request(line) for _ in range(3))
     line.add(first)
     line.add(second)
+    line.check(free=1)
+    with pytest.raises(ModelBusyError, match="2 are waiting"):
+        line.check()
     with pytest.raises(ModelBusyError, match="2 are waiting"):
         line.add(third)
     line.add(third, free=1)
