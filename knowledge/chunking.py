@@ -48,6 +48,10 @@ class Passage:
     anchor: str
     """What follows `#` in the link to the passage: a heading's slug, `page=3`, or ''."""
     text: str
+    line: int = 0
+    """See `Chunk.line`."""
+    language: str = ""
+    """See `Chunk.language`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Chunker:
                 heading=HEADING_SEPARATOR.join(section.path),
                 anchor=_page_anchor(page_starts, piece.line) or section.anchor,
                 text=piece.text.strip("\n"),
+                line=piece.line + 1,
             )
             for position, (section, piece) in enumerate(found)
         ]

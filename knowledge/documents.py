@@ -1,6 +1,9 @@
 """The nouns of the knowledge layer."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 HEADING_SEPARATOR = " › "
 
@@ -17,9 +20,11 @@ class Document:
     """Where a person opens it: an absolute path or a URL."""
     text: str
     metadata: dict[str, str] = field(default_factory=dict)
+    """What is known about it. Keys that are understood: `date` (of the last change; ISO 8601, a day or a moment),
+    `author`, `tags` (separated by commas)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
     """A passage of a document, small enough to be embedded whole."""
 
@@ -36,6 +41,17 @@ class Chunk:
     """The document's uri, with the heading's anchor (`#slug`) where the format has anchors."""
     text: str
     """Markdown, word for word as in the document, without the heading lines."""
+    line: int = 0
+    """Where it begins in the document's text, counted from 1; 0 when that is not known."""
+    language: str = ""
+    """ISO 639-1; '' when it is not known."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The document's, see `Document.metadata`."""
+
+    @cached_property
+    def key(self) -> str:
+        """The same for all chunks that are embedded and searched as the same text."""
+        return text_key(self.contextual_text)
 
     @property
     def context(self) -> str:
@@ -57,6 +73,13 @@ class Hit:
     """Higher is better, always; comparable within one search only."""
     similarity: float
     """Cosine of query and chunk, -1 to 1; comparable between searches with one embedding model."""
+    copies: tuple[Chunk, ...] = ()
+    """Other chunks of the searched sources that say the same: the other places where it stands."""
+
+
+def text_key(contextual_text: str) -> str:
+    """See `Chunk.key`; 32 hexadecimal digits."""
+    return hashlib.sha256(contextual_text.encode()).hexdigest()[:32]
 
 
 def contextual_text(title: str, heading: str, text: str) -> str:

@@ -41,6 +41,14 @@ def document_id(source: str, path: str) -> str:
     return hashlib.sha256(f"{source}\0{path}".encode()).hexdigest()[:24]
 
 
+def file_hash(file: SourceFile, data: bytes) -> str:
+    """SHA-256 of the bytes, and of what the source knows about them, in hexadecimal."""
+    digest = hashlib.sha256(data)
+    for key in sorted(file.metadata):
+        digest.update(f"\0{key}\0{file.metadata[key]}".encode())
+    return digest.hexdigest()
+
+
 @dataclass
 class Loader:
     """Reads files; a context manager, because it may own a worker process. For one thread."""
@@ -65,6 +73,8 @@ class Loader:
 
     def read(self, file: SourceFile) -> bytes:
         """The bytes of the file; raises LoadError."""
+        if file.problem:
+            raise LoadError(f"{file.path}: {file.problem}")
         try:
             self._check_size(file.path, file.local.stat().st_size)
             data = file.local.read_bytes()
@@ -102,7 +112,7 @@ class Loader:
             title=" ".join(_storable(title).split())[:300],
             uri=file.uri,
             text=text,
-            metadata=metadata,
+            metadata={**file.metadata, **metadata},
         )
 
     def load_bytes(self, name: str, data: bytes) -> Document:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, se
 from sqlalchemy.exc import SQLAlchemyError
 
 from knowledge.chunking import Passage
-from knowledge.documents import Chunk, Document
+from knowledge.documents import Chunk, Document, contextual_text, text_key
 from knowledge.errors import IndexDamagedError
 from knowledge.schema import chunks, documents, failures, index_state
 from knowledge.versions import Failure, Publication, State, Version, chunk_id, version_id
@@ -93,6 +93,9 @@ class Manifest:
                 "heading": passage.heading,
                 "anchor": passage.anchor,
                 "text": passage.text,
+                "key": text_key(contextual_text(document.title, passage.heading, passage.text)),
+                "line": passage.line,
+                "language": passage.language,
             }
             for passage in passages
         ]
@@ -273,7 +276,12 @@ def _failure_row(failure: Failure) -> Mapping[str, object]:
 
 def _chunk_query() -> Select[Any]:
     return select(
-        chunks, documents.c.id.label("document_id"), documents.c.source, documents.c.title, documents.c.uri
+        chunks,
+        documents.c.id.label("document_id"),
+        documents.c.source,
+        documents.c.title,
+        documents.c.uri,
+        documents.c.metadata,
     ).join(documents, documents.c.version == chunks.c.version)
 
 
@@ -287,6 +295,9 @@ def _chunk(row: Row[Any]) -> Chunk:
         heading=row.heading,
         uri=f"{row.uri}#{row.anchor}" if row.anchor else row.uri,
         text=row.text,
+        line=row.line,
+        language=row.language,
+        metadata=row.metadata,
     )
 
 

@@ -1,6 +1,5 @@
 """What a sync has to do, decided from content hashes alone, and the report of what it did."""
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from knowledge.errors import LoadError, SourceError
-from knowledge.loaders import LOADER_VERSION, document_id
+from knowledge.loaders import LOADER_VERSION, document_id, file_hash
 from knowledge.manifest import Manifest
 from knowledge.sources.protocol import Source, SourceFile
 from knowledge.versions import Failure, Publication, State, Version, changed_sources, version_id
@@ -270,7 +269,7 @@ def _plan_file(
     read: Callable[[SourceFile], bytes],
 ) -> None:
     try:
-        content_hash = hashlib.sha256(read(file)).hexdigest()
+        content_hash = file_hash(file, read(file))
     except LoadError as error:
         plan.fail(file, source=source, content_hash="", error=error)
         return

@@ -3,7 +3,6 @@
 Nothing of it is visible before it is published. Whatever was staged when a run stopped is found again by the next one.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from knowledge.chunking import Chunker, Passage
 from knowledge.documents import Document, contextual_text
 from knowledge.embedding import Embedder, Vectors
 from knowledge.errors import LoadError
-from knowledge.loaders import Loader
+from knowledge.loaders import Loader, file_hash
 from knowledge.manifest import Manifest
 from knowledge.planning import Plan, Progress, ProgressCallback, ToLoad
 from knowledge.store import VectorStore
@@ -81,7 +80,7 @@ class Stager:
         try:
             data = self._loader.read(item.file)
             # The file may have changed since it was planned: what counts are the bytes that are loaded.
-            content_hash = hashlib.sha256(data).hexdigest()
+            content_hash = file_hash(item.file, data)
             document = self._loader.load(item.file, data, source=item.source)
         except LoadError as error:
             plan.fail(item.file, source=item.source, content_hash=content_hash, error=error)

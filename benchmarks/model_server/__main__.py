@@ -14,7 +14,8 @@ and measured that often, in alternating order, and the median of each figure is 
 
 --device cuda puts all layers of all sides on the GPU; llama-cpp-python and llama-server must then be built with
 CMAKE_ARGS=-DGGML_CUDA=on, and --shape 7b is the size to look at. A full run takes half an hour on two cores, and
-anything else that runs beside it spoils it: the load of the machine is shown with the figures.
+anything else that runs beside it spoils it: what other processes, and other guests of a virtual machine's host, took
+of the CPU is shown with the figures.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from rich.console import Console
 from benchmarks import llama_server
 from benchmarks.model_server import people as asking
 from benchmarks.model_server import report, servers, shapes
+from benchmarks.model_server.disturbance import Watch
 from benchmarks.model_server.measure import SHORT_PROMPT, Figures, measure, tokens_per_word
 from bot.llm.cores import default_threads
 from bot.llm.models import human_size
@@ -91,16 +93,12 @@ async def compare(model: Path, plan: Plan) -> tuple[Figures, Figures, float]:
     for number in range(plan.rounds):
         for name in sorted(commands, reverse=number % 2 == 1):
             say(f"round {number + 1} of {plan.rounds}: {name}, load {os.getloadavg()[0]:.1f}")
+            watch = Watch()
             async with servers.running(commands[name]) as url:
-                taken[name].append(
-                    await measure(
-                        url,
-                        plan.work,
-                        people=plan.people,
-                        tokens_per_word=ratio,
-                        say=partial(say, who=name),
-                    )
+                figures = await measure(
+                    url, plan.work, people=plan.people, tokens_per_word=ratio, say=partial(say, who=name)
                 )
+            taken[name].append(figures | {(0, share): value for share, value in watch.shares().items()})
         say(f"round {number + 1} of {plan.rounds}: {report.LOCKED}, load {os.getloadavg()[0]:.1f}")
         locked.append(await locked_rate(setup, plan.work))
     return median(taken["Parley"]), median(taken[report.LLAMA_SERVER]), statistics.median(locked)

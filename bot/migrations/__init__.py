@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bot.errors import DatabaseError
 
-HEAD = "0003"
+HEAD = "0004"
 """The last revision. Kept here so that a start with nothing to migrate need not import Alembic (0.2 s)."""
 
 FOLDER = Path(__file__).parent

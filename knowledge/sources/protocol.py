@@ -1,7 +1,7 @@
 """The contract of a source: a named set of files with the principals that may see them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,10 @@ class SourceFile:
     """Where a person opens it: an absolute path or a URL."""
     local: Path
     """Where the bytes are."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the source knows about it, see `Document.metadata`; what the file itself says comes first."""
+    problem: str = ""
+    """Why it cannot be read, a clause with the way out: it is reported, and the rest of the source is indexed."""
 
 
 class Source(Protocol):
