@@ -71,7 +71,9 @@ class Client:
     """Asks one server."""
 
     def __init__(self, url: str, *, tokens_per_word: float = 1.0) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=_PATIENCE)
+        # llama-server closes a connection that rests, perhaps at the very moment when it is used again.
+        new_each_time = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.AsyncClient(base_url=url, timeout=_PATIENCE, limits=new_each_time)
         self._tokens_per_word = tokens_per_word
 
     async def aclose(self) -> None:

@@ -49,7 +49,7 @@ class Batcher:
         self._context: Context = llama.context
         self._line = line
         self._parallel = llama.capacity.parallel
-        self.cache = Cache(llama.context, sequences=llama.sequences, whole=llama.whole)
+        self.cache = Cache(llama.context, sequences=llama.sequences, idle=llama.idle_cells, whole=llama.whole)
         self._pace = pace or Pace()
         self._candidates: Candidates = llama.candidates()
         self._scheduler = Scheduler(
@@ -114,6 +114,7 @@ class Batcher:
             for running in self._scheduler.running[before:]:
                 self._prompt += running.prompt
                 self._cached += running.cached
+            self._steps += bool(parts)
             for together in self._groups(parts):
                 decoding += self._evaluate(
                     [part for part in together if part.running in self._scheduler.running]
@@ -160,7 +161,6 @@ class Batcher:
             _log.error("llama.cpp could not compute (%s)", reason)
             self.fail(ModelError(f"llama.cpp could not compute ({reason})."))
         else:
-            self._steps += 1
             self._last_step_at = time.monotonic()
             self._batch_tokens = batch.tokens
             self._batch_tokens_total += batch.tokens

@@ -17,15 +17,17 @@ WORTH_A_MARK = 64
 class Cache:
     """The sequences in one context."""
 
-    def __init__(self, context: Context, *, sequences: int, whole: bool) -> None:
+    def __init__(self, context: Context, *, sequences: int, idle: int, whole: bool) -> None:
         """
         Args:
             sequences: how many may exist, running and kept ones together.
+            idle: cells that may be kept for later; what was used last is kept in any case.
             whole: the model cannot drop the end of a sequence (see `PrefixTree`).
         """
         self._context = context
         self._whole = whole
         self._count = sequences
+        self._idle = idle
         self.clear()
 
     def clear(self) -> None:
@@ -94,14 +96,12 @@ class Cache:
             return
         self._context.share(sequence, number, -1, -1)
         self.tree.start(number, Match(sequence, self.tree.length(sequence)))
-        for spare in self.tree.release(number):
-            self._remove(spare)
+        self._release(number)
 
     def keep(self, sequence: int, written: Sequence[int]) -> None:
         """A running sequence ended, having evaluated these tokens behind its prompt."""
         self.read(sequence, written)
-        for spare in self.tree.release(sequence):
-            self._remove(spare)
+        self._release(sequence)
 
     def discard(self, sequence: int) -> None:
         self.tree.drop(sequence)
@@ -124,6 +124,12 @@ class Cache:
             return False
         self.discard(oldest)
         return True
+
+    def _release(self, sequence: int) -> None:
+        for spare in self.tree.release(sequence):
+            self._remove(spare)
+        while self.tree.kept > 1 and self.tree.cells - self.tree.held(self.tree.running) > self._idle:
+            self.evict()
 
     def _needed(self, running: Mapping[int, int]) -> int:
         """Cells that these sequences may come to take, with the limit of each."""

@@ -67,6 +67,11 @@ class PrefixTree:
         return list(self._idle)
 
     @property
+    def running(self) -> list[int]:
+        """The sequences that are not kept for later, but in use."""
+        return [sequence for sequence in self._end if sequence not in self._idle]
+
+    @property
     def kept(self) -> int:
         """How many sequences are idle."""
         return len(self._idle)

@@ -202,6 +202,20 @@ def test_a_prompt_waits_for_another_that_has_the_same_beginning(llama: Llama) ->
     assert min(cached[1:]) >= len(here.llama.vocabulary.tokens_of(LONG)) - 2
 
 
+def test_what_is_kept_for_later_is_bounded_and_the_last_stays(llama: Llama) -> None:
+    here = Stepped.over(llama)
+    prompts = [f"{word} {LONG}" for word in ("One", "Two", "Three")]
+    for prompt in prompts:
+        here.ask(prompt, max_tokens=4)
+        here.finish()
+    assert llama.idle_cells == llama.context_window < here.llama.capacity.cells
+    assert 0 < here.batcher.stats().cells_used <= llama.idle_cells
+    again = here.ask(prompts[-1], max_tokens=4)
+    here.finish()
+    usage = again.pieces[-1].usage
+    assert usage and usage.cached_tokens >= len(here.llama.vocabulary.tokens_of(prompts[-1])) - 1
+
+
 def test_who_does_not_fit_waits_and_nobody_fails(llama: Llama) -> None:
     here = Stepped.over(llama)
     asked = [here.ask(f"{word} {LONG}", max_tokens=None) for word in ("One", "Two", "Three", "Four")]
