@@ -213,7 +213,8 @@ def test_what_is_kept_for_later_is_bounded_and_the_last_stays(llama: Llama) -> N
     again = here.ask(prompts[-1], max_tokens=4)
     here.finish()
     usage = again.pieces[-1].usage
-    assert usage and usage.cached_tokens >= len(here.llama.vocabulary.tokens_of(prompts[-1])) - 1
+    assert usage
+    assert usage.cached_tokens >= len(here.llama.vocabulary.tokens_of(prompts[-1])) - 1
 
 
 def test_who_does_not_fit_waits_and_nobody_fails(llama: Llama) -> None:
