@@ -79,7 +79,8 @@ def case(
     group: str, library: Library, query: str, asked: str, hits: Sequence[Hit], facts: Sequence[str]
 ) -> Case:
     """The features of what was found; a statement is right when it holds every fact."""
-    evidence = Evidence(query, hits, embedder=EMBEDDER, vocabulary=library.vocabulary, asked=asked)
+    vocabulary = library.vocabulary_of(library.visible_to_everyone)
+    evidence = Evidence(query, hits, embedder=EMBEDDER, vocabulary=vocabulary, asked=asked)
     right = [
         bool(facts) and all(contains(s.unit.display, fact) for fact in facts) for s in evidence.statements
     ]
@@ -103,11 +104,13 @@ def both_ways(
 
 
 def handbook_cases(library: Library) -> Iterator[Case]:
-    analyse = library.vocabulary.analyse
+    words = library.vocabulary_of(library.visible_to_everyone)
     for question in load_questions(HANDBOOK / "eval.jsonl"):
         if not question.holdout:
-            asked = library.vocabulary.corrected(question.question)
-            previous = leans_on(asked, earlier=question.history, analyse=lambda text: analyse(content(text)))
+            asked = words.corrected(question.question)
+            previous = leans_on(
+                asked, earlier=question.history, analyse=lambda text: words.analyse(content(text))
+            )
             query = search_query(asked, previous)
             yield from both_ways(
                 "handbook", library, query, question.question, question.fact, question.documents
@@ -142,7 +145,8 @@ def indexed(folder: Path, documents: Path) -> Iterator[Library]:
     folder.mkdir()
     file = folder / "parley.toml"
     file.write_text(
-        f'[[sources]]\nname = "documents"\npath = {json.dumps(str(documents))}\n', encoding="utf-8"
+        f'[[sources]]\nname = "documents"\npath = {json.dumps(str(documents))}\nexclude = ["eval.jsonl"]\n',
+        encoding="utf-8",
     )
     with open_library(load_settings(file, {})) as library:
         library.sync()

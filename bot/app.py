@@ -75,6 +75,8 @@ class App:
             max_tokens=settings.llm.max_tokens,
             temperature=settings.llm.temperature,
             patience=settings.llm.timeout,
+            context_tokens=settings.knowledge.context_tokens,
+            rewrite=settings.knowledge.rewrite == "model",
         )
         self.audit = Audit(engine)
         self.reindexing = Reindexing(library.sync, names=self._read_names)

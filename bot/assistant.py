@@ -21,12 +21,18 @@ from bot.findings import Found, Search, find
 from bot.followup import talk
 from bot.grounding import Grounding, is_decline, sentences
 from bot.llm.protocol import LLM
-from bot.messages import Event, IncomingMessage, Progress, Text
+from bot.messages import Event, IncomingMessage, Progress, Said, Text
 from bot.places import PlaceSettings
 from bot.prompt import Exchange, Manner, Prompt, fit, load_prompt
+from bot.recall import usable
+from bot.rewriting import rewritten
+from bot.selection import BUDGET
+from bot.understanding import Understood, understand
 from feedback.store import FeedbackStore
 from knowledge.access import visible_sources
 from knowledge.documents import Hit
+from knowledge.errors import FilterError
+from knowledge.filters import without_filters
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,8 +62,11 @@ class Assistant:
         max_tokens: int = 256,
         temperature: float = 0.0,
         patience: float = 120.0,
+        context_tokens: int = BUDGET,
+        rewrite: bool = False,
         prompt: Prompt | None = None,
     ) -> None:
+        """`rewrite`: whether the model completes questions that lean on their thread, see `bot.rewriting`."""
         self._search = search
         self._llm = llm
         self._store = store
@@ -68,6 +77,8 @@ class Assistant:
         self._max_tokens = max_tokens
         self._temperature = temperature
         self._patience = patience
+        self._context_tokens = context_tokens
+        self._rewrite = rewrite
         self._prompt = prompt or load_prompt()
 
     @asynccontextmanager
@@ -106,27 +117,61 @@ class Assistant:
         )
         message = draft.message
         history = await self._history(message)
+        plain = [Exchange(without_filters(one.question), one.answer) for one in history]
+        try:
+            question = await asyncio.to_thread(
+                understand,
+                self._search,
+                message.text,
+                earlier=[exchange.question for exchange in history],
+                context=message.context,
+                sources=self._sources(message, place),
+                has_files=bool(files),
+            )
+        except FilterError as error:
+            yield draft.text(str(error))
+        else:
+            async with aclosing(self._answered(draft, question, plain, place, files)) as answered:
+                async for event in answered:
+                    yield event
+        draft.outcome = "answered"
+        await self._save(draft)
+        yield draft.final()
+
+    async def _answered(
+        self,
+        draft: Draft,
+        question: Understood,
+        history: Sequence[Exchange],
+        place: PlaceSettings,
+        files: Sequence[tuple[str, str]],
+    ) -> AsyncGenerator[Event]:
+        """Search, then decline, quote or write."""
+        draft.scope = question.where.sentence
+        if self._rewrite:
+            question = await rewritten(self._llm, question, history=history)
         found = await asyncio.to_thread(
             find,
             self._search,
-            message.text,
-            earlier=[exchange.question for exchange in history],
-            context=message.context,
-            sources=self._sources(message, place),
+            question,
+            sources=self._sources(draft.message, place),
             top_k=self._top_k,
-            files=self._attachments.of(files, new=[file.name for file in message.attachments]),
+            files=self._attachments.of(files, new=[file.name for file in draft.message.attachments]),
+            context_tokens=self._context_tokens,
         )
         evidence = found.evidence
         draft.hits, draft.retrieve_ms = evidence.hits, draft.elapsed_ms()
 
         if found.relevance < relevance.SHOW:
-            yield draft.text(_unknown(evidence.hits))
+            yield draft.text(_unknown(evidence.hits, narrowed=bool(question.where)))
         elif found.is_doubtful:
             yield _quoted(draft, found.quotes, lead=UNSURE)
         else:
             yield Progress("reading", f"Reading {_count(len(found.passages))}")
             grounding = Grounding(evidence, found.scores)
-            async with aclosing(self._written(draft, grounding, history, found, place)) as written:
+            async with aclosing(
+                self._written(draft, question.text, grounding, history, found, place)
+            ) as written:
                 async for event in written:
                     yield event
             if draft.mode != "written":
@@ -135,13 +180,10 @@ class Assistant:
             elif not found.is_outline and (beside := grounding.left_out(found.quotes)):
                 yield _quoted(draft, beside, lead=BESIDE)
 
-        draft.outcome = "answered"
-        await self._save(draft)
-        yield draft.final()
-
     async def _written(
         self,
         draft: Draft,
+        question: str,
         grounding: Grounding,
         history: Sequence[Exchange],
         found: Found,
@@ -157,10 +199,13 @@ class Assistant:
                 await self._llm.ready()
             fitted = await fit(
                 self._prompt,
-                draft.message.text,
+                question,
                 manner=Manner(self._assistant_name, persona=place.persona, language=place.language),
                 history=history,
-                said=talk(draft.message.context, questions=[exchange.question for exchange in history]),
+                said=talk(
+                    [Said(one.author, without_filters(one.text)) for one in draft.message.context],
+                    questions=[exchange.question for exchange in history],
+                ),
                 passages=found.passages,
                 count_tokens=self._llm.count_tokens,
                 budget=self._llm.context_window - self._max_tokens,
@@ -202,12 +247,12 @@ class Assistant:
             message.platform,
             message.conversation_id,
             message.thread_id,
-            limit=HISTORY_TURNS,
+            limit=4 * HISTORY_TURNS,  # some may not be built upon
         )
+        visible = visible_sources(self._visible_to, message.principals)
         return [
             Exchange(turn.question, strip_citations(turn.answer))
-            for turn in turns
-            if turn.id != message.turn_id  # asked again, it does not follow itself
+            for turn in usable(turns, message, visible=visible)[-HISTORY_TURNS:]
         ]
 
     async def _save(self, draft: Draft) -> None:
@@ -239,8 +284,10 @@ def _count(count: int) -> str:
     return "one passage" if count == 1 else f"{count} passages"
 
 
-def _unknown(hits: Sequence[Hit]) -> str:
+def _unknown(hits: Sequence[Hit], *, narrowed: bool) -> str:
     titles = list(dict.fromkeys(hit.chunk.title for hit in hits))[:3]
+    if not titles and narrowed:
+        return "I don't know: there are no such documents here."
     if not titles:
         return "I don't know: there are no documents here that I may use."
     return "I don't know: the documents do not seem to say. The nearest are: " + ", ".join(titles) + "."

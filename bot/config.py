@@ -6,6 +6,7 @@ Paths in the file are relative to its folder. Secrets come from the environment 
     PARLEY_DATA_DIR       instead of `data_dir`; relative to the current folder
     PARLEY_DATABASE_URL   instead of `database_url`; the place for a URL with a password
     PARLEY_LLM_API_KEY    for `llm.url`; or PARLEY_LLM_API_KEY_FILE, a file that holds it
+    PARLEY_CHROMA_TOKEN   for `knowledge.chroma_url`; or PARLEY_CHROMA_TOKEN_FILE
     PARLEY_WEB_TOKEN      what programs show to the `[web]` service; or PARLEY_WEB_TOKEN_FILE
     PARLEY_SLACK_BOT_TOKEN, PARLEY_SLACK_APP_TOKEN, PARLEY_SLACK_SIGNING_SECRET, PARLEY_SLACK_CLIENT_ID,
     PARLEY_SLACK_CLIENT_SECRET
@@ -25,23 +26,25 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from bot.config_errors import explain
 from bot.config_file import new_settings_text, set_key
 from bot.config_sections import (
-    DISCORD_API,
-    NAME,
-    STARTER,
     ChatSettings,
     DiscordSettings,
-    FilePath,
     InboxSettings,
     KnowledgeSettings,
     LLMSettings,
     PolicySettings,
     QueueSettings,
     SchedulesSettings,
-    Section,
     SlackSettings,
     SourceSettings,
-    Text,
     WebSettings,
+)
+from bot.config_types import (
+    DISCORD_API,
+    NAME,
+    STARTER,
+    FilePath,
+    Section,
+    Text,
     as_tuple,
 )
 from bot.errors import SettingsError
@@ -116,6 +119,7 @@ class Settings(Section):
 
 _SECRETS = (
     ("llm", "api_key", "PARLEY_LLM_API_KEY"),
+    ("knowledge", "chroma_token", "PARLEY_CHROMA_TOKEN"),
     ("web", "token", "PARLEY_WEB_TOKEN"),
     ("slack", "bot_token", "PARLEY_SLACK_BOT_TOKEN"),
     ("slack", "app_token", "PARLEY_SLACK_APP_TOKEN"),
@@ -168,7 +172,7 @@ def parse_settings(text: str, *, file: Path, environ: Mapping[str, str]) -> Sett
         data_dir=data_dir,
         database_url=_database_url(read, file=file, data_dir=data_dir, environ=environ),
         llm=read.llm.model_copy(update=secrets["llm"]),
-        knowledge=read.knowledge,
+        knowledge=read.knowledge.model_copy(update=secrets["knowledge"]),
         sources=read.sources,
         chat=read.chat,
         policy=read.policy,

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _SECRETS = {
     "api_key",
+    "chroma_token",
     "token",
     "bot_token",
     "app_token",

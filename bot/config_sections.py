@@ -1,13 +1,11 @@
 """The sections of `parley.toml`: their keys, defaults and limits. `bot.config` reads the file."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
@@ -16,108 +14,37 @@ from pydantic import (
 )
 
 from bot import schedule
+from bot.config_types import (
+    DISCORD_API,
+    NAME,
+    STARTER,
+    FilePath,
+    Ids,
+    ModelPath,
+    Section,
+    Snowflake,
+    Text,
+    Texts,
+    Times,
+    Url,
+    Urls,
+    as_tuple,
+    chroma_url,
+    embedding_model,
+    time_zone,
+)
 from bot.errors import SettingsError
 from bot.llm.lora import parse_lora
-from bot.source_keys import OWN_KEYS, branch_name, key_of_its_kind, known_kind, source_address, web_address
-
-STARTER: Literal["starter"] = "starter"
-"""The small model that comes as a package."""
-DISCORD_API = "https://discord.com/api/v10"
-NAME = r"[a-z0-9_-]{1,64}"
-"""What the name of a source must match as a whole."""
-
-
-def _path(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str):
-        return value
-    folder = cast("Path", (info.context or {})["folder"])
-    if not value.strip() or "\0" in value:
-        raise ValueError("a path")
-    try:
-        return (folder / Path(value).expanduser()).resolve()
-    except (RuntimeError, OSError) as error:  # "~nobody", or links that go in a circle
-        raise ValueError("a path that leads somewhere") from error
-
-
-def _model(value: object, info: ValidationInfo) -> object:
-    return value if value == STARTER else _path(value, info)
-
-
-def _embedding_model(value: object, info: ValidationInfo) -> object:
-    """A folder beside the file becomes a path; anything else is a model's name."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        return value
-    folder = cast("Path", (info.context or {})["folder"]) / Path(value).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else value
-
-
-def _url(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    scheme, _, rest = value.partition("://")
-    host = rest.partition("/")[0]
-    if scheme not in {"http", "https"} or not host:
-        raise ValueError('an address such as "http://localhost:8080/v1"')
-    if "@" in host:
-        raise ValueError("an address without a user or password; put the key into PARLEY_LLM_API_KEY")
-    return value
-
-
-def _schedule(value: object) -> object:
-    if isinstance(value, str) and value.strip():
-        schedule.parse(value)
-    return value
-
-
-def _timezone(value: object) -> object:
-    return schedule.check_timezone(value) if isinstance(value, str) else value
-
-
-def _urls(value: object) -> object:
-    if isinstance(value, str):
-        return _url(value)
-    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
-        return tuple(_url(one) for one in value)
-    raise ValueError('an address such as "http://localhost:8080/v1", or a list of them')
-
-
-def as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Text = Annotated[str, Field(min_length=1)]
-Times = Annotated[str, BeforeValidator(_schedule), Field(description=schedule.ALLOWED)]
-"""A schedule as `bot.schedule.parse` reads it; empty: never, or as something else says."""
-FilePath = Annotated[Path, BeforeValidator(_path), Field(description="a path")]
-ModelPath = Annotated[
-    Literal["starter"] | Path,
-    BeforeValidator(_model),
-    Field(description='"starter" or the path of a GGUF file'),
-]
-Url = Annotated[
-    str, BeforeValidator(_url), Field(description='an address such as "http://localhost:8080/v1"')
-]
-Urls = Annotated[
-    str | tuple[str, ...],
-    BeforeValidator(_urls),
-    Field(description='an address such as "http://localhost:8080/v1", or a list of them'),
-]
-Texts = Annotated[
-    tuple[Text, ...], BeforeValidator(as_tuple), Field(description='a list of texts, such as ["a", "b"]')
-]
-
-
-Snowflake = Annotated[str, Field(pattern=r"^\d{15,20}$")]
-"""An id of Discord's. A text, as many programs cannot hold it as a number."""
-Ids = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z]+:[A-Za-z0-9_:-]+$")], ...],
-    BeforeValidator(as_tuple),
-    Field(description='a list of ids with their platform, such as ["slack:U024BE7LH"]'),
-]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+from bot.source_keys import (
+    OWN_KEYS,
+    audience,
+    branch_name,
+    channel_ids,
+    key_of_its_kind,
+    known_kind,
+    source_address,
+    web_address,
+)
 
 
 class LLMSettings(Section):
@@ -177,12 +104,36 @@ class LLMSettings(Section):
 class KnowledgeSettings(Section):
     """`[knowledge]`: how documents are cut, embedded and found."""
 
-    embedding_model: Annotated[Text, BeforeValidator(_embedding_model)] | None = None
+    embedding_model: Annotated[Text, BeforeValidator(embedding_model)] | None = None
     """A folder with a sentence-transformers model, or a model's name on the hub. None: the one that comes as a
     package."""
+    embedding_device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where it computes. "auto": on a GPU if torch finds one."""
+    chroma_url: Annotated[str, BeforeValidator(chroma_url)] | None = Field(
+        default=None, description='an address such as "http://localhost:8000"'
+    )
+    """A Chroma server for the vectors. None: they are in the data directory."""
+    chroma_database: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,62}$")] = Field(
+        default="parley", description='3 to 63 letters, digits, "-" and "_", such as "parley"'
+    )
+    """On that server. Each installation needs its own: what is not in its manifest is deleted."""
+    chroma_token: SecretStr | None = Field(default=None, exclude=True)
+    """From the environment only."""
     top_k: int = Field(default=8, ge=1, le=50)
     """Passages that retrieval returns."""
+    reranker: Annotated[Text, BeforeValidator(embedding_model)] | None = None
+    """A cross-encoder that reads the best candidates once more: a folder, or a model's name on the hub. None: off."""
+    recency: float = Field(default=0.0, ge=0, le=36_500)
+    """Days after which the preference for younger documents is half of what it is for new ones. 0: there is none."""
+    rewrite: Literal["rule", "model"] = "rule"
+    """What makes a question of its own of one that leans on its thread, for the search."""
+    context_tokens: int = Field(default=500, ge=100, le=100_000)
+    """Tokens of passages that the model reads, counted by the embedding model."""
     chunk_tokens: int = Field(default=200, ge=50, le=2000)
+    max_file_mb: int = Field(default=50, ge=1, le=2000)
+    """The largest file that is read, in megabytes."""
+    file_timeout: float = Field(default=60.0, ge=1, le=3600)
+    """Seconds that reading one file may take."""
     refresh_minutes: int = Field(default=15, ge=0, le=10_080)
     """How often a serving process reads a source again that has no `schedule`. 0: never."""
     addable: Annotated[
@@ -198,7 +149,8 @@ class SourceSettings(Section):
         pattern=f"^{NAME}$", description='up to 64 of a-z, 0-9, "-" and "_", such as "handbook"'
     )
     kind: Annotated[str, AfterValidator(known_kind)] = Field(
-        default="folder", description='"folder", "git", "website", or a kind that a plugin brings'
+        default="folder",
+        description='"folder", "git", "website", "slack", "discord", or a kind that a plugin brings',
     )
     path: FilePath = Field(default=Path(), validate_default=True)
     """Of a folder; only with that kind does it mean anything."""
@@ -222,12 +174,34 @@ class SourceSettings(Section):
     """The most requests to a website in a second."""
     allow_private: bool = False
     """Whether a website may be at an address of this machine or of a private network."""
+    channels: Annotated[tuple[Text, ...], BeforeValidator(channel_ids)] = Field(
+        default=(), validate_default=True, description="a list of the ids of channels"
+    )
+    """Of Slack or Discord, whose history is read."""
+    days: int = Field(default=365, ge=1, le=36_500)
+    """How far back the history is read; what is older is left out."""
+    bots: bool = False
+    """Whether what other bots wrote counts as history."""
+    leave_out: Texts = ()
+    """Ids of people whose messages do not count as history."""
     settings: dict[str, Any] = Field(default_factory=dict, description="a table")
     """Of a plugin, which checks them itself."""
-    visible_to: Texts = Field(default=("everyone",), min_length=1, description='a list such as ["everyone"]')
+    visible_to: Annotated[Texts, BeforeValidator(audience)] = Field(
+        default=(),
+        validate_default=True,
+        min_length=1,
+        description='a list such as ["everyone"]',
+    )
+    """Left out: everyone; of a channel's history those who are in the channel."""
     include: Texts = ()
     """Patterns of the files to take. Empty: every kind of file that can be read."""
     exclude: Texts = ()
+    tags: Annotated[
+        tuple[Annotated[Text, Field(pattern=r"^[^\s,\"“”<>`]+( [^\s,\"“”<>`]+)*$", max_length=60)], ...],
+        BeforeValidator(as_tuple),
+        Field(description='a list of words such as ["policy", "hr"], without commas and quotation marks'),
+    ] = ()
+    """All its documents have them, beside their own; people ask for them with `tag:policy`."""
     schedule: Times = ""
     """When it is read again: "15m", "6h", "1d", or a line of cron such as "0 3 * * mon-fri". Empty: as
     `knowledge.refresh_minutes` says."""
@@ -257,6 +231,8 @@ class SourceSettings(Section):
         """Where its documents come from, for people."""
         if self.kind == "folder":
             return str(self.path)
+        if self.channels:
+            return f"{self.kind} {', '.join(self.channels)}"
         return " ".join(part for part in (self.url or self.kind, self.branch and f"({self.branch})") if part)
 
 
@@ -306,7 +282,7 @@ class InboxSettings(Section):
 class SchedulesSettings(Section):
     """`[schedules]`: what is done by the clock. Times are lines of cron or intervals, see `sources.schedule`."""
 
-    timezone: Annotated[str, BeforeValidator(_timezone), Field(description=schedule.ZONE)] = "UTC"
+    timezone: Annotated[str, BeforeValidator(time_zone), Field(description=schedule.ZONE)] = "UTC"
     """Of the lines of cron, such as "Europe/Berlin"."""
     evaluate: Times = "0 2 * * *"
     """When the sources with questions are evaluated. Empty: never."""

@@ -4,8 +4,9 @@
 for a moment, one as before and one as now; a single source never is.
 """
 
+import glob
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +44,16 @@ class Declaration:
 class Declared:
     """Holds the present `Declaration`; used from any thread."""
 
-    def __init__(self, settings: Sequence[SourceSettings], *, data_dir: Path) -> None:
-        """`data_dir` is where sources keep what they fetch."""
+    def __init__(
+        self, settings: Sequence[SourceSettings], *, data_dir: Path, api_urls: Mapping[str, str] | None = None
+    ) -> None:
+        """`data_dir` is where sources keep what they fetch; `api_urls` says by platform where its channels are read."""
         self._data_dir = data_dir
+        self._api_urls = dict(api_urls or {})
         self._lock = threading.Lock()
         self._elsewhere: set[str] = set()
         """Sources under whose names the documents of another place are still indexed."""
-        self.now = _declaration(settings, self._data_dir)
+        self.now = _declaration(settings, self._data_dir, self._api_urls)
         self.visible_to: dict[str, frozenset[str]] = {}
         """By source the principals that may see it."""
         self._show()
@@ -62,7 +66,7 @@ class Declared:
         """
         with self._lock:
             before = self.now
-            self.now = _declaration(settings, self._data_dir)
+            self.now = _declaration(settings, self._data_dir, self._api_urls)
             known = {source.name for source in before.settings}
             same = self._unmoved(before)
             self._elsewhere |= {
@@ -92,21 +96,24 @@ class Declared:
         self.visible_to.update(shown)
 
 
-def _declaration(settings: Sequence[SourceSettings], data_dir: Path) -> Declaration:
-    return Declaration(tuple(settings), tuple(_source(source, data_dir) for source in settings))
+def _declaration(
+    settings: Sequence[SourceSettings], data_dir: Path, api_urls: Mapping[str, str]
+) -> Declaration:
+    return Declaration(tuple(settings), tuple(_source(source, data_dir, api_urls) for source in settings))
 
 
 def _place(settings: SourceSettings) -> tuple[object, ...]:
     """What is the same as long as the documents come from the same place."""
-    return settings.kind, settings.path, settings.url, settings.branch, settings.settings
+    channels = frozenset(settings.channels)
+    return settings.kind, settings.path, settings.url, settings.branch, channels, settings.settings
 
 
-def _source(settings: SourceSettings, data_dir: Path) -> Source:
+def _source(settings: SourceSettings, data_dir: Path, api_urls: Mapping[str, str]) -> Source:
     name, visible_to = settings.name, frozenset(settings.visible_to)
     include, exclude, url = settings.include, settings.exclude, settings.url or ""
     match settings.kind:
         case "folder":
-            return FolderSource(name, settings.path, visible_to, include, exclude)
+            return FolderSource(name, settings.path, visible_to, include, (*exclude, *_questions(settings)))
         case "git":
             return GitSource(
                 name,
@@ -133,5 +140,25 @@ def _source(settings: SourceSettings, data_dir: Path) -> Source:
                 rate=settings.rate,
                 allow_private=settings.allow_private,
             )
+        case kind if settings.channels:
+            api_url = api_urls.get(kind, "")
+            history = {
+                "channels": settings.channels,
+                "days": settings.days,
+                "bots": settings.bots,
+                "leave_out": settings.leave_out,
+                "api_url": api_url,
+            }
+            # What is kept of a channel is good whatever else the settings say.
+            place = f"{kind} {api_url}"
+            return PluginSource(name, kind, visible_to, history, data_dir, include, exclude, place)
         case kind:
             return PluginSource(name, kind, visible_to, settings.settings, data_dir, include, exclude)
+
+
+def _questions(settings: SourceSettings) -> list[str]:
+    """A pattern for the file with the source's questions, if it is in its folder: found, it would answer them all."""
+    file = settings.evaluation
+    if file is None or not file.is_relative_to(settings.path):
+        return []
+    return [f"/{glob.escape(file.relative_to(settings.path).as_posix())}"]

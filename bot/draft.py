@@ -30,7 +30,10 @@ class Draft:
     hits: Sequence[Hit] = ()
     cited: set[int] = field(default_factory=set)
     dropped: list[str] = field(default_factory=list)
+    scope: str = ""
+    """What was searched, when the question narrowed it down: a sentence."""
     note: str = ""
+    """Why the answer is not the usual one."""
     error: str | None = None
     retrieve_ms: int = 0
     first_text_ms: int | None = None
@@ -87,7 +90,7 @@ class Draft:
 
     def final(self) -> Final:
         """What adapters show below the answer."""
-        return _final(self.turn(), note=self.note)
+        return _final(self.turn(), note=" ".join(filter(None, (self.scope, self.note))))
 
     def _audience(self) -> tuple[str, ...]:
         """Those in the conversation, and those who may join it.

@@ -24,7 +24,7 @@ from feedback.errors import QuestionFileError
 from feedback.evaluate import RECALL_K, EvalQuestion, load_questions
 from feedback.metrics import rank_of_first
 from knowledge.errors import EvaluationDropError, IndexOutdatedError
-from knowledge.lexical import content
+from knowledge.lexical import Words, content
 
 if TYPE_CHECKING:
     from knowledge.candidate import Candidate
@@ -110,9 +110,11 @@ def evaluate(
     """
     from knowledge.loaders import document_id
 
-    retriever.prepare()
-    queries = [_query(question, retriever) for question in questions]
-    found = retriever.search_each(queries, sources=frozenset({source}), top_k=max(top_k, RECALL_K))
+    sources = frozenset({source})
+    retriever.prepare(sources)
+    words = retriever.lexical.within(sources)
+    queries = [_query(question, words) for question in questions]
+    found = retriever.search_each(queries, sources=sources, top_k=max(top_k, RECALL_K))
     ranks: dict[str, int | None] = {}
     for question in questions:
         tick()
@@ -130,9 +132,8 @@ def evaluate(
     )
 
 
-def _query(question: EvalQuestion, retriever: "Retriever") -> str:
-    """What is searched for when somebody asks this, see `bot.findings.find`."""
-    words = retriever.lexical
+def _query(question: EvalQuestion, words: Words) -> str:
+    """What is searched for when somebody asks this, see `bot.understanding`."""
     own = words.corrected(question.question)
     previous = leans_on(own, earlier=question.history, analyse=lambda text: words.analyse(content(text)))
     return search_query(own, previous)

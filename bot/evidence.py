@@ -5,6 +5,7 @@ from one `Evidence`, so that they cannot disagree on what was found.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,13 +24,13 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Vocabulary(Protocol):
-    """The words of the indexed documents."""
+    """The words of the sources that may be searched, and of no other; see `knowledge.lexical.Words`."""
 
     @property
     def document_count(self) -> int: ...
 
-    def analyse(self, text: str) -> list[str]:
-        """Stems of the text, in order, as they are indexed."""
+    def analyse(self, text: str, *, language: str = "") -> list[str]:
+        """Stems of the text, in order, as a text of that language (ISO 639-1) is indexed."""
 
     def corrected(self, query: str) -> str:
         """The query without slips of the fingers."""
@@ -61,9 +62,9 @@ class QuestionTerms:
     weights: Mapping[str, float]
 
     @classmethod
-    def of(cls, question: str, *, vocabulary: Vocabulary) -> "QuestionTerms":
+    def of(cls, question: str, *, vocabulary: Vocabulary, language: str = "") -> "QuestionTerms":
         """BM25's idf, ln(1 + (N - n + 0.5) / (n + 0.5)) (Robertson & Zaragoza 2009, eq. 3.11, kept positive)."""
-        stems = list(dict.fromkeys(vocabulary.analyse(content(question))))
+        stems = list(dict.fromkeys(vocabulary.analyse(content(question), language=language)))
         frequency = vocabulary.document_frequency(stems)
         total = vocabulary.document_count
         return cls({
@@ -104,7 +105,8 @@ class Evidence:
         )
         self._embedder = embedder
         self._vocabulary = vocabulary
-        self.terms = QuestionTerms.of(question, vocabulary=vocabulary)
+        self._language = _language(self.hits)
+        self.terms = QuestionTerms.of(question, vocabulary=vocabulary, language=self._language)
         self.question_vector: npt.NDArray[np.float32] = embedder.embed_queries([question])[0]
         self.vectors: Vectors = self.embed([s.in_context for s in self.statements])
         """Statements in context, in the order of `statements`."""
@@ -151,4 +153,10 @@ class Evidence:
         return self._embedder.embed_documents(texts)
 
     def analyse(self, text: str) -> list[str]:
-        return self._vocabulary.analyse(text)
+        """Stems in the language that most of the hits are in, so that all that is compared is cut alike."""
+        return self._vocabulary.analyse(text, language=self._language)
+
+
+def _language(hits: Sequence[Hit]) -> str:
+    counted = Counter(hit.chunk.language for hit in hits if hit.chunk.language)
+    return counted.most_common(1)[0][0] if counted else ""

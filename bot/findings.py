@@ -6,24 +6,21 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Tokenizer
 
-from bot import quotes, ranking, relevance
+from bot import quotes, ranking, relevance, selection
 from bot.attachments import Attached, Cutter
-from bot.evidence import Evidence, Vocabulary
-from bot.followup import earlier_texts, leans_on, search_query
-from bot.messages import Said
+from bot.evidence import Evidence
 from bot.prompt import Passage
+from bot.understanding import Understood, Words
 from knowledge.documents import Hit
-from knowledge.lexical import content
+from knowledge.filters import Filter
 
 
-class Search(Cutter, Protocol):
+class Search(Cutter, Words, Protocol):
     """The part of the knowledge layer that answering needs; its methods block."""
 
-    def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]: ...
-
-    @property
-    def vocabulary(self) -> Vocabulary: ...
+    def search(self, query: str, *, sources: frozenset[str], top_k: int, where: Filter) -> list[Hit]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,8 @@ class Found:
     """Of the evidence's statements, see `bot.ranking`."""
     relevance: float
     quotes: list[quotes.Quote]
+    passages: list[Passage]
+    """What the model reads of the passages, best first, under the numbers they are cited by; all of an outline."""
     is_outline: bool = False
     """Whether it stands for files that the question asks about as a whole."""
 
@@ -46,67 +45,69 @@ class Found:
         quoted = {quote.statement.n for quote in self.quotes}
         return self.relevance < relevance.ANSWER or bool(relevance.unmentioned(self.evidence, quoted))
 
-    @property
-    def passages(self) -> list[Passage]:
-        """The passages of the best statements, best first, under the numbers they are cited by; all of an outline."""
-        if self.is_outline:
-            return list(enumerate(self.evidence.hits, start=1))
-        numbers = dict.fromkeys(quote.statement.n for quote in self.quotes)
-        return [(n, self.evidence.hits[n - 1]) for n in numbers]
-
 
 def find(
     search: Search,
-    question: str,
+    question: Understood,
     *,
-    earlier: Sequence[str],
     sources: frozenset[str],
     top_k: int,
-    context: Sequence[Said] = (),
     files: Attached | None = None,
+    context_tokens: int = selection.BUDGET,
 ) -> Found:
-    """Search those sources and the thread's `files` for the question.
+    """Search those sources and the thread's `files` for the question; the files only if it names no filter.
 
-    When it leans on the thread, then with one of its `earlier` questions or with what people said there (`context`).
+    Of the passages at most `context_tokens` are read by the model, as the embedding model counts them.
+
     Blocking work, for a thread. Raises `KnowledgeError`.
     """
-    if files and files.is_subject(question):
-        return _outline(search, question, files, top_k=top_k)
-    vocabulary = search.vocabulary
-    own = question if files else vocabulary.corrected(question)  # a word of a file may be in no document
-    previous = leans_on(
-        own,
-        earlier=earlier_texts(context, questions=earlier),
-        analyse=lambda text: vocabulary.analyse(content(text)),
+    if question.where:
+        files = None
+    if files and files.is_subject(question.text):
+        return _outline(search, question.text, files, sources=sources, top_k=top_k)
+    query = files.without_mention(question.query) if files else question.query
+    hits = search.search(query, sources=sources, top_k=top_k, where=question.where)
+    if files:
+        hits = files.join(hits, query=query, question=question.query)
+    evidence = Evidence(
+        query,
+        hits,
+        embedder=search.embedder,
+        vocabulary=search.vocabulary_of(sources),
+        asked=question.asked,
     )
-    query = search_query(own, previous)
-    # "Can somebody answer this?" does not ask for a permission: what people said says what is asked for.
-    asked = question if previous is None or previous in earlier else query
-    in_thread = query
-    if files:
-        query = files.without_mention(query)
-    hits = search.search(query, sources=sources, top_k=top_k)
-    if files:
-        hits = files.join(hits, query=query, question=in_thread)
-    evidence = Evidence(query, hits, embedder=search.embedder, vocabulary=vocabulary, asked=asked)
     scores = ranking.scores(ranking.feature_matrix(evidence))
     return Found(
         evidence,
         scores,
         relevance=relevance.probability(scores),
         quotes=quotes.best_quotes(evidence, scores),
+        passages=selection.select(
+            evidence, scores, count_tokens=counter(search.embedder.tokenizer), budget=context_tokens
+        ),
     )
 
 
-def _outline(search: Search, question: str, files: Attached, *, top_k: int) -> Found:
+def counter(tokenizer: Tokenizer) -> selection.CountTokens:
+    """Counts with that tokenizer."""
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(one.ids) for one in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    return count
+
+
+def _outline(search: Search, question: str, files: Attached, *, sources: frozenset[str], top_k: int) -> Found:
     """The statements of the files that are most like the whole; the question says nothing to compare them with."""
     hits, centre = files.outline(question, most=top_k)
-    evidence = Evidence(question, hits, embedder=search.embedder, vocabulary=search.vocabulary)
+    vocabulary = search.vocabulary_of(sources)
+    evidence = Evidence(question, hits, embedder=search.embedder, vocabulary=vocabulary)
     scores = (evidence.vectors @ centre).astype(np.float64)
     return Found(
         evidence,
         scores,
         relevance=float(bool(evidence.statements)),
         quotes=quotes.best_quotes(evidence, scores),
+        passages=list(enumerate(evidence.hits, start=1)),
         is_outline=True,
     )

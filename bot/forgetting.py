@@ -11,6 +11,8 @@ What stays:
 - the audit and the settings of channels, which name who gave a command or changed something, by id;
 - the message by which an admin asked for this, which names the person, until the inbox is cleared of old messages;
 - what others wrote about the person, and answers to others that quote the person in a thread;
+- what the person said in channels whose history is a source: it goes when it is deleted on the platform, or when the
+  person stands in `leave_out` of the source, and the source is read after that;
 - what left Parley or its database: exports, backups, the log, and the messages on the platform itself.
 
 A message that its platform delivers once more after this is taken for a new one. SQLite overwrites what is deleted,
@@ -36,7 +38,8 @@ WORKED_ON_FOR = timedelta(days=1)
 
 REMAINS = (
     "What stays: the record of commands and the settings of channels, where they name this person; exports and "
-    "backups; and what is on the platform itself."
+    "backups; what is on the platform itself; and what this person said in channels whose history is a source, until "
+    "it is deleted there, or the person stands in `leave_out` of that source, and the source has been read again."
 )
 
 _MENTION = re.compile(r"<@!?([A-Za-z0-9]+)(?:\|[^<>]*)?>")

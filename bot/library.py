@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -26,14 +26,18 @@ from knowledge.chunking import Chunker, ChunkSettings
 from knowledge.documents import Chunk, Hit
 from knowledge.embedding import Embedder, SentenceTransformerEmbedder
 from knowledge.errors import LoadError
+from knowledge.filters import EVERYTHING, Filter
+from knowledge.formats import CODE_TYPES, KNOWN_TYPES
 from knowledge.manifest import Manifest
-from knowledge.sources.folder import KNOWN_TYPES
 from knowledge.sources.protocol import Source
 
 if TYPE_CHECKING:
+    from bot.tradeoff import Tradeoff
+    from knowledge.chroma_server import ChromaServer
     from knowledge.index import Index
-    from knowledge.lexical import Lexical
+    from knowledge.loaders import Loader
     from knowledge.planning import ProgressCallback, SyncReport
+    from knowledge.reranking import CrossEncoderReranker
     from knowledge.retriever import Retriever
     from knowledge.rollback import Rollback
 
@@ -45,7 +49,6 @@ LONGEST_FILE = 200_000
 class _Parts:
     embedder: Embedder
     index: "Index"
-    lexical: "Lexical"
     retriever: "Retriever"
 
 
@@ -60,7 +63,11 @@ class Library:
         self.is_loaded = False
         """Whether a search has worked, or would work without loading anything first."""
         self.evaluations = Evaluations(engine)
-        self._declared = Declared(settings.sources, data_dir=settings.data_dir)
+        self._declared = Declared(
+            settings.sources,
+            data_dir=settings.data_dir,
+            api_urls={"slack": settings.slack.api_url, "discord": settings.discord.api_url},
+        )
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -89,11 +96,10 @@ class Library:
     def retriever(self) -> "Retriever":
         return self._parts.retriever
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The words of what is indexed now."""
-        self.retriever.prepare()
-        return self._parts.lexical
+    def vocabulary_of(self, sources: frozenset[str]) -> Vocabulary:
+        """The words of what is indexed now in those sources; raises `KnowledgeError`."""
+        self.retriever.prepare(sources)
+        return self.retriever.lexical.within(sources)
 
     @property
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -103,12 +109,21 @@ class Library:
     def load(self) -> None:
         """Load the embedding model and open the index now, so that the first question does not wait for it."""
         self.embedder.embed_queries(["warm up"])
+        if self._reranker:
+            self._reranker.load()
         self.retriever.prepare()
         self.is_loaded = True
 
-    def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]:
-        """The best passages of those sources; raises `KnowledgeError`."""
-        hits = self.retriever.search(query, sources=sources, top_k=top_k)
+    @property
+    def source_tags(self) -> dict[str, frozenset[str]]:
+        """By source the tags that all of its documents have; they hold at once, without a reindex."""
+        return {source.name: frozenset(source.tags) for source in self._declared.now.settings}
+
+    def search(
+        self, query: str, *, sources: frozenset[str], top_k: int, where: Filter = EVERYTHING
+    ) -> list[Hit]:
+        """The best passages of those sources that `where` admits; raises `KnowledgeError`."""
+        hits = self.retriever.search(query, sources=sources, top_k=top_k, where=where)
         self.is_loaded = True
         return hits
 
@@ -118,13 +133,13 @@ class Library:
         What needs a parser gets a process of its own, which is killed when it takes too long or too much.
         Raises `LoadError` with a sentence for the person who attached it.
         """
-        from knowledge.loaders import Loader
-
         if PurePosixPath(name).suffix.lower() not in KNOWN_TYPES:
-            types = ", ".join(sorted(suffix[1:] for suffix in KNOWN_TYPES))
-            raise LoadError(f"{name}: I cannot read files of this type; what I can read is {types}.")
+            types = ", ".join(sorted(suffix[1:] for suffix in KNOWN_TYPES - CODE_TYPES))
+            raise LoadError(
+                f"{name}: I cannot read files of this type; what I can read is {types} and source code."
+            )
         try:
-            with Loader() as loader:
+            with self._loader() as loader:
                 text = loader.load_bytes(name, content).text
         except LoadError as error:
             # The loaders speak to who looks after a source.
@@ -226,15 +241,7 @@ class Library:
 
         Raises `UsageError`, `QuestionFileError`, `KnowledgeError` and `DatabaseError`.
         """
-        settings = self._declared.now.find(source)
-        if settings.evaluation is None:
-            raise UsageError(
-                f"{source} has no questions to evaluate it with: give it `evaluation`, the path of a question set, in "
-                f"{self.settings.file}."
-            )
-        questions = retrieval_questions(settings.evaluation)
-        if source not in self.counts:
-            raise UsageError(f"Nothing of {source} is indexed yet; run `parley reindex`.")
+        questions = retrieval_questions(self._question_file(source))
         evaluation = evaluate(
             self.retriever,
             questions,
@@ -245,9 +252,48 @@ class Library:
         self.evaluations.add(evaluation)
         return evaluation
 
+    def _question_file(self, source: str) -> Path:
+        """Of a source that is indexed; raises `UsageError`."""
+        settings = self._declared.now.find(source)
+        if settings.evaluation is None:
+            raise UsageError(
+                f"{source} has no questions to evaluate it with: give it `evaluation`, the path of a question set, in "
+                f"{self.settings.file}."
+            )
+        if source not in self.counts:
+            raise UsageError(f"Nothing of {source} is indexed yet; run `parley reindex`.")
+        return settings.evaluation
+
+    def tradeoff(self, source: str) -> "Tradeoff":
+        """What each threshold of relevance would do to the questions of a source, see `bot.tradeoff`.
+
+        Raises as `evaluate`.
+        """
+        from bot.tradeoff import measure
+        from feedback.evaluate import load_questions
+
+        file = self._question_file(source)
+        top_k = self.settings.knowledge.top_k
+        return measure(self, load_questions(file), source=source, top_k=top_k)
+
     @cached_property
     def _chunker(self) -> Chunker:
         return Chunker(self.embedder.tokenizer, self._chunk_settings)
+
+    def _loader(self) -> "Loader":
+        from knowledge.loaders import Loader
+
+        limits = self.settings.knowledge
+        return Loader(timeout_s=limits.file_timeout, max_bytes=limits.max_file_mb * 1_000_000)
+
+    @cached_property
+    def _reranker(self) -> "CrossEncoderReranker | None":
+        from knowledge.reranking import CrossEncoderReranker
+
+        knowledge = self.settings.knowledge
+        if knowledge.reranker is None:
+            return None
+        return CrossEncoderReranker(knowledge.reranker, device=knowledge.embedding_device)
 
     @property
     def _chunk_settings(self) -> ChunkSettings:
@@ -263,20 +309,41 @@ class Library:
     def _build(self) -> "_Parts":
         from knowledge.index import Index
         from knowledge.lexical import Lexical
+        from knowledge.recency import Recency
         from knowledge.retriever import Retriever
         from knowledge.store import ChromaStore
 
         settings = self.settings
-        embedder = SentenceTransformerEmbedder(settings.knowledge.embedding_model)
-        store = ChromaStore(settings.data_dir / "chroma")
+        half_life = settings.knowledge.recency
+        embedder = SentenceTransformerEmbedder(
+            settings.knowledge.embedding_model, device=settings.knowledge.embedding_device
+        )
+        store = ChromaStore(vector_server(settings) or settings.data_dir / "chroma")
         lock = settings.data_dir / "index.lock"
-        lexical = Lexical()
+        lexical = Lexical(settings.data_dir / "words")
         return _Parts(
             embedder=embedder,
-            index=Index(self._engine, store, embedder, self._chunk_settings, lock),
-            lexical=lexical,
-            retriever=Retriever(Manifest(self._engine), store, embedder, lexical),
+            index=Index(self._engine, store, embedder, self._chunk_settings, lock, loader=self._loader),
+            retriever=Retriever(
+                Manifest(self._engine),
+                store,
+                embedder,
+                lexical,
+                reranker=self._reranker,
+                recency=Recency(half_life) if half_life else None,
+            ),
         )
+
+
+def vector_server(settings: Settings) -> "ChromaServer | None":
+    """Where the vectors are, when they are not in the data directory."""
+    from knowledge.chroma_server import ChromaServer
+
+    knowledge = settings.knowledge
+    if knowledge.chroma_url is None:
+        return None
+    token = knowledge.chroma_token.get_secret_value() if knowledge.chroma_token else None
+    return ChromaServer(knowledge.chroma_url, token=token, database=knowledge.chroma_database)
 
 
 @contextmanager

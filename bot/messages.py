@@ -113,7 +113,7 @@ class Final:
     first_text_ms: int | None
     total_ms: int
     note: str = field(default="")
-    """Why the answer is not the usual one (the model is down, …); one sentence, or empty."""
+    """Why the answer is not the usual one (one source was asked for, the model is down, …); sentences, or empty."""
 
 
 Event = Progress | Text | Final

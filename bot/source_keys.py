@@ -11,11 +11,19 @@ KEYS = {
     "folder": frozenset({"path"}),
     "git": frozenset({"url", "branch", "token_file", "web"}),
     "website": frozenset({"url", "sitemap", "depth", "pages", "rate", "allow_private"}),
+    "slack": frozenset({"channels", "days", "bots", "leave_out"}),
+    "discord": frozenset({"channels", "days", "bots", "leave_out"}),
 }
 """By kind the keys that only some kinds have; those of plugins have `settings`."""
 OWN_KEYS = frozenset({"settings"}).union(*KEYS.values())
-_NEEDED = frozenset({"path", "url"})
+_NEEDED = frozenset({"path", "url", "channels"})
 """Those of them that every source of the kind must have."""
+
+CHATS = {
+    "slack": (re.compile(r"[CG][A-Z0-9]{2,}"), "C024BE7LH"),
+    "discord": (re.compile(r"\d{15,20}"), "112233445566778899"),
+}
+"""Kinds that read channels: how the ids of these look, and one of them."""
 
 _BRANCH = re.compile(r"(?![-/.])(?!.*(\.\.|//|@\{))[^\s~^:?*\[\\\x00-\x20\x7f]+(?<![/.])")
 _SHORT = re.compile(r"[^/:@]+@?[^/:@]*:(?!//)")
@@ -29,7 +37,7 @@ def known_kind(kind: str) -> str:
     from knowledge.sources.plugins import installed_kinds
 
     if kind not in (kinds := installed_kinds()):
-        names = [f'"{name}"' for name in (*KEYS, *kinds)]
+        names = [f'"{name}"' for name in dict.fromkeys((*KEYS, *kinds))]
         raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
     return kind
 
@@ -50,6 +58,35 @@ def key_of_its_kind(value: object, info: ValidationInfo, *, default: object) -> 
     if key == "token_file" and not str(info.data.get("url")).startswith(("http://", "https://")):
         raise ValueError("left out: only addresses of https need it; for ssh there are keys")
     return value
+
+
+def channel_ids(value: object, info: ValidationInfo) -> object:
+    """Of channels whose history is read; raises ValueError."""
+    ids = tuple(value) if isinstance(value, list) else value
+    looks, example = CHATS.get(str(info.data.get("kind")), (None, ""))
+    if looks and not (
+        isinstance(ids, tuple) and ids and all(isinstance(one, str) and looks.fullmatch(one) for one in ids)
+    ):
+        raise ValueError(f'a list of the ids of channels, such as ["{example}"]')
+    return ids
+
+
+def audience(value: object, info: ValidationInfo) -> object:
+    """Who may see a source: as it is given (a list), or by default (an empty tuple). Raises ValueError.
+
+    By default everyone, but what is said in a channel only those who are in it.
+    """
+    kind, channels = info.data.get("kind"), info.data.get("channels", ())
+    if value != ():
+        return value
+    if kind not in CHATS or not channels:  # a history without channels is refused
+        return ("everyone",)
+    if len(channels) > 1:
+        raise ValueError(
+            "given for several channels, because what is said in one would be shown in the others: say who may see "
+            "all of it, or make each channel a source of its own"
+        )
+    return (f"{kind}:{channels[0]}",)
 
 
 def source_address(value: object, info: ValidationInfo) -> object:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from knowledge.documents import Chunk
 from knowledge.manifest import Manifest
 from knowledge.retriever import Retriever
-from knowledge.versions import State, version_of
+from knowledge.versions import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,14 @@ class Edition:
         """All chunks of these versions."""
         return sorted(self._manifest.chunks_of(self._versions), key=lambda chunk: chunk.id)
 
-    def find_live(self, ids: Iterable[str]) -> dict[str, Chunk]:
-        """Those of the chunks that belong to these versions, by id."""
-        return self._manifest.find(id_ for id_ in ids if version_of(id_) in self._versions)
+    def live_keys(self) -> dict[str, set[str]]:
+        """For each source the keys of these versions' chunks."""
+        sources = {version.version: version.source for version in self._manifest.versions()}
+        found: dict[str, set[str]] = {}
+        for version, keys in self._manifest.version_keys(self._versions).items():
+            found.setdefault(sources[version], set()).update(keys)
+        return found
+
+    def find_keys(self, keys: Iterable[str], *, sources: AbstractSet[str]) -> dict[str, list[Chunk]]:
+        """By key the chunks of these versions."""
+        return self._manifest.find_keys(keys, sources=sources, versions=self._versions)

@@ -7,20 +7,24 @@ template tags is ever left out.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from pathlib import PurePosixPath
 
 from tokenizers import Tokenizer
 
-from knowledge.documents import HEADING_SEPARATOR, Document
+from knowledge.documents import HEADING_SEPARATOR, Document, contextual_text, text_key
+from knowledge.language import document_language, passage_language
 from knowledge.markdown import Heading, outline
 from knowledge.packing import Packer, Piece
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Part of the index's generation: raise it when the same text gives other chunks."""
 
+_LINES_PER_BREAK = 2
 _SLUGGED_TYPES = frozenset({".md", ".markdown"})
 
 
@@ -53,6 +57,14 @@ class Passage:
     language: str = ""
     """See `Chunk.language`."""
 
+    def contextual_text(self, title: str) -> str:
+        """See `Chunk.contextual_text`; in a document of that title."""
+        return contextual_text(title, self.heading, self.text)
+
+    def key(self, title: str) -> str:
+        """See `Chunk.key`; in a document of that title."""
+        return text_key(self.contextual_text(title), language=self.language)
+
 
 @dataclass(frozen=True, slots=True)
 class _Section:
@@ -84,6 +96,8 @@ class Chunker:
     def passages(self, document: Document) -> list[Passage]:
         """The document's passages in order. Only a single token may be larger than the capacity."""
         text, page_starts = _without_page_breaks(document.text)
+        page_of = partial(bisect_right, page_starts)
+        language = document_language(document.text)
         has_slugs = PurePosixPath(document.uri).suffix.lower() in _SLUGGED_TYPES
         sections = list(self._joined(self._sections(text, title=document.title, has_slugs=has_slugs)))
         packed = self._packer.pack_all([section.pieces for section in sections])
@@ -96,9 +110,10 @@ class Chunker:
             Passage(
                 position=position,
                 heading=HEADING_SEPARATOR.join(section.path),
-                anchor=_page_anchor(page_starts, piece.line) or section.anchor,
+                anchor=f"page={page_of(piece.line)}" if len(page_starts) > 1 else _anchor(section, piece),
                 text=piece.text.strip("\n"),
-                line=piece.line + 1,
+                line=piece.line + 1 - _LINES_PER_BREAK * (page_of(piece.line) - 1),
+                language=passage_language(piece.text, document=language),
             )
             for position, (section, piece) in enumerate(found)
         ]
@@ -152,9 +167,21 @@ def slug(heading: str) -> str:
 
 
 def _unique(anchor: str, used: dict[str, int]) -> str:
-    count = used.get(anchor, 0)
-    used[anchor] = count + 1
-    return f"{anchor}-{count}" if count else anchor
+    unique = anchor
+    while unique in used:
+        used[anchor] += 1
+        unique = f"{anchor}-{used[anchor]}"
+    used[unique] = 0
+    return unique
+
+
+def _anchor(section: _Section, piece: Piece) -> str:
+    """The section's; of the parts that long code is cut into each has its own line."""
+    code = section.pieces[0]
+    if piece.line > code.line and code.kind == "fence" and re.fullmatch(r"L\d+", section.anchor):
+        opening = 1
+        return f"L{int(section.anchor[1:]) + piece.line - code.line - opening}"
+    return section.anchor
 
 
 def _join(first: _Section, second: _Section) -> _Section | None:
@@ -187,11 +214,5 @@ def _introduce(joined: _Section, section: _Section) -> _Section:
 def _without_page_breaks(text: str) -> tuple[str, list[int]]:
     """Form feeds become blank lines; the second value holds the line on which each page starts."""
     pages = text.split("\f")
-    starts = accumulate((page.count("\n") + 2 for page in pages), initial=0)
-    return "\n\n".join(pages), list(starts)[:-1]
-
-
-def _page_anchor(page_starts: Sequence[int], line: int) -> str:
-    if len(page_starts) == 1:
-        return ""
-    return f"page={sum(1 for start in page_starts if start <= line)}"
+    starts = accumulate((page.count("\n") + _LINES_PER_BREAK for page in pages), initial=0)
+    return ("\n" * _LINES_PER_BREAK).join(pages), list(starts)[:-1]

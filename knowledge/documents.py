@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 HEADING_SEPARATOR = " › "
 
@@ -47,11 +46,13 @@ class Chunk:
     """ISO 639-1; '' when it is not known."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The document's, see `Document.metadata`."""
+    key: str = ""
+    """The same for all chunks that are embedded and searched as the same text in the same language: what the indexes
+    know them by. Made of these unless it is given, as for chunks that have been indexed."""
 
-    @cached_property
-    def key(self) -> str:
-        """The same for all chunks that are embedded and searched as the same text."""
-        return text_key(self.contextual_text)
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", text_key(self.contextual_text, language=self.language))
 
     @property
     def context(self) -> str:
@@ -77,9 +78,9 @@ class Hit:
     """Other chunks of the searched sources that say the same: the other places where it stands."""
 
 
-def text_key(contextual_text: str) -> str:
-    """See `Chunk.key`; 32 hexadecimal digits."""
-    return hashlib.sha256(contextual_text.encode()).hexdigest()[:32]
+def text_key(contextual_text: str, *, language: str) -> str:
+    """See `Chunk.key`; 32 hexadecimal digits. The same letters in two languages are words of other stems."""
+    return hashlib.sha256(f"{language}\0{contextual_text}".encode()).hexdigest()[:32]
 
 
 def contextual_text(title: str, heading: str, text: str) -> str:

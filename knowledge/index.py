@@ -29,6 +29,7 @@ from knowledge.manifest import Manifest
 from knowledge.planning import Plan, Progress, ProgressCallback, SyncReport, make_plan
 from knowledge.retriever import Retriever
 from knowledge.rollback import Rollback, plan_rollback
+from knowledge.sources.archives import Unpacked, forget_others
 from knowledge.sources.protocol import Source
 from knowledge.speed import Speed
 from knowledge.staging import Stager
@@ -96,13 +97,15 @@ class Index:
         """
         started = time.monotonic()
         progress = on_progress or (lambda _: None)
-        sources = [
-            Listed(source, progress)
-            if source.name == only or (only is None and source.name not in paused)
-            else source
-            for source in sources
-        ]
         with self._loader() as loader:
+            archives = self._lock_path.with_name("archives")
+            sources = [Unpacked(source, archives, max_bytes=loader.max_bytes) for source in sources]
+            sources = [
+                Listed(source, progress)
+                if source.name == only or (only is None and source.name not in paused)
+                else source
+                for source in sources
+            ]
 
             def plan_now() -> Plan:
                 return make_plan(
@@ -128,6 +131,7 @@ class Index:
                 with self._exclusive():
                     plan = plan_now()
                     self._carry_out(plan, loader, gate, progress)
+                    forget_others(archives, {source.name for source in sources})
         counts = self._manifest.live_counts()
         for report in plan.report.sources:
             report.chunks = counts.get(report.name, (0, 0))[1]
@@ -159,7 +163,7 @@ class Index:
             )
             if not dry_run:
                 self._store.refresh()
-                if lost := self._upkeep.lost(self.generation):
+                if lost := self._upkeep.lost(self.generation, thorough=state.unfinished):
                     self._manifest.begin()
                     self._upkeep.restore(lost, self.generation)
                 self._manifest.take_back()
@@ -187,7 +191,7 @@ class Index:
         self._store.refresh()
         revision = plan.state.revision
         has_rubbish = not all(plan.keeps(version, revision=revision) for version in plan.versions.values())
-        lost = self._upkeep.lost(plan.generation)
+        lost = self._upkeep.lost(plan.generation, thorough=plan.state.unfinished)
         if not (plan.changes_anything or has_rubbish or plan.state.unfinished or lost):
             return
         self._manifest.begin()

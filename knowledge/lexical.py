@@ -1,173 +1,237 @@
-"""BM25 over the live chunks, in memory (Tantivy).
+"""BM25 over the live passages, from one Tantivy index for each source.
 
-Rebuilt when the manifest's revision changes (29,459 chunks: 4 s on two busy cores; a search: 1.3 ms). The query
-is never parsed as query syntax: it is analysed like the text, and its terms are looked up.
+What is asked about the sources that somebody may see depends on these sources alone: scores, corrections and statistics
+are put together from their indexes at that moment (`knowledge.words.weights` says how), and are what one index of the
+same passages would give. A query is never parsed as query syntax: it is analysed like the text, for each language
+that these sources hold.
+
+A source's index is made, or changed, when the keys of its passages have changed; `knowledge.words.snapshots` keeps it
+on disk. Where the disk cannot be written it is made in memory, which costs seconds at every start and every change. A
+passage that stands in documents of two languages is indexed in that of one of them.
 """
 
-import re
+import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from knowledge.documents import Chunk
+from knowledge.errors import IndexDamagedError
 from knowledge.spelling import correct
+from knowledge.words.analysis import WHOLE, stemmed_as, terms, variants
+from knowledge.words.questions import QUESTION_WORDS, content, is_question_word
+from knowledge.words.snapshots import Snapshots
+from knowledge.words.source import SourceWords, Term, build, fingerprint, new_index
+from knowledge.words.weights import inverse_document_frequency
 
-_BOOSTS = {"title": 2.0, "heading": 1.5, "text": 1.0}
-_LONGEST_TERM = 60
-_ANALYSER = "parley"
-_MAX_QUERY_TERMS = 64
-_LONG_WORD = re.compile(r"[^\W\d_]{5,}")
+__all__ = ["QUESTION_WORDS", "Lexical", "Words", "content"]
 
+log = logging.getLogger(__name__)
 
-# Words a question is built with rather than about; they say nothing on what is asked.
-QUESTION_WORDS = frozenset(
-    """
-    a about am an and any are as at be been but by can could did do does doing done find for from get
-    give go got had has have he her hi hello hey him his how i if in into is it its just know let like
-    many may me mean might much must my need no not of on or our out over please she should so some
-    someone something tell than thank thanks that the their them then there these they thing things this
-    those to too up us use used want was we were what whats what's when where which who whom whose why
-    will with work works would you your der die das ein eine ich wir ist sind wie was wo wann wer welche
-    welcher kann muss für und oder den dem zu im in
-    """.split()
-)
+_MOST_QUERY_TERMS = 64
+_PAGE = 1_000
+_ATTEMPTS = 5
 
 
-def content(text: str) -> str:
-    """The text without the words that questions are built with; all of it when nothing else is left."""
-    words = [
-        word
-        for word in re.findall(r"[^\s]+", text)
-        if word.casefold().strip("?!.,:;\"'()") not in QUESTION_WORDS
-    ]
-    return " ".join(words) or text
+class Keyed(Protocol):
+    """The passages that are searched; the part of `knowledge.retriever.Shelf` that is needed here."""
+
+    def live_keys(self) -> Mapping[str, AbstractSet[str]]:
+        """For each source the keys of its passages."""
+
+    def find_keys(self, keys: Iterable[str], *, sources: AbstractSet[str]) -> Mapping[str, Sequence[Chunk]]:
+        """By key the passages of those sources, in a fixed order; only keys that have any."""
 
 
 @dataclass(frozen=True)
-class _Built:
-    revision: int
-    index: Any
-    searcher: Any
-    words: Mapping[str, int]
-    """Every word of five letters or more, as written but in lower case, and how often it comes."""
+class _State:
+    """What was indexed of a revision; replaced as a whole."""
+
+    revision: int | None = None
+    updated: frozenset[str] | None = frozenset()
+    """The sources that are as in this revision; None: all there are."""
+    sources: Mapping[str, SourceWords] = field(default_factory=dict)
+    """With those that have not been looked at since an earlier revision."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, revision: int, sources: AbstractSet[str] | None) -> bool:
+        if self.revision != revision:
+            return False
+        return self.updated is None or (sources is not None and sources <= self.updated)
+
+
+class _MovedError(Exception):
+    """A sync has published while the passages were read."""
 
 
 class Lexical:
-    """An inverted index with word stems of one language, used from any thread."""
+    """Searches the words of the documents, from any thread."""
 
-    def __init__(self, *, language: str = "english") -> None:
-        """Empty; see `rebuild`. `language` is a Snowball stemmer's name."""
+    def __init__(self, folder: Path | None = None, *, language: str = "en") -> None:
+        """Empty until `update`. Without a `folder` everything is in memory; several processes may share one.
+
+        `language` (ISO 639-1) is that of texts whose language is not known; '' leaves their words whole.
+        """
         self._language = language
-        self._built: _Built | None = None
+        self._snapshots = Snapshots(folder, language=language) if folder else None
+        self._state = _State()
         self._lock = threading.Lock()
 
     @property
     def revision(self) -> int | None:
-        """The manifest's revision that was indexed; None before the first `rebuild`."""
-        return self._built.revision if self._built else None
+        """The manifest's revision as of the last `update`; None before the first."""
+        return self._state.revision
+
+    def update(self, shelf: Keyed, *, revision: int, sources: AbstractSet[str] | None = None) -> None:
+        """See what is live now, in some `sources` or all: cheap when nothing has changed, seconds when much has.
+
+        Raises IndexDamagedError when the shelf does.
+        """
+        if self._state.has(revision, sources):
+            return
+        with self._lock:
+            if self._state.has(revision, sources):
+                return
+            self._state = self._updated(shelf, revision, sources)
+
+    def within(self, sources: AbstractSet[str]) -> "Words":
+        """The words of these sources, and of no other."""
+        return Words(self, frozenset(sources))
+
+    def search(self, query: str, *, sources: AbstractSet[str], k: int) -> list[tuple[str, float]]:
+        """The `k` best keys of these sources with their score, best first, each once."""
+        searched = self._of(sources)
+        question = _question(query, searched)
+        best: dict[str, float] = {}
+        for source in searched:
+            for key, score in source.search(question, k=k):
+                best[key] = max(score, best.get(key, 0.0))
+        return sorted(best.items(), key=lambda hit: (-hit[1], hit[0]))[: max(k, 0)]
+
+    def corrected(self, query: str, *, sources: AbstractSet[str]) -> str:
+        """The query with words that none of these sources has replaced by those they were probably meant to be."""
+        searched = self._of(sources)
+
+        def known(beginning: str) -> Mapping[str, int]:
+            found: Counter[str] = Counter()
+            for source in searched:
+                found.update(source.long_words(beginning))
+            return found
+
+        def is_known(word: str) -> bool:
+            return is_question_word(word) or any(
+                source.posting(term).frequency
+                for term in variants(word, _languages(searched))
+                for source in searched
+            )
+
+        return correct(query, known=known, is_known=is_known)
+
+    def analyse(self, text: str, *, language: str = "") -> list[str]:
+        """The stems of the text's words in order, as a text of that language is indexed."""
+        return terms(text, stemmed_as(language, otherwise=self._language))
+
+    def document_count(self, *, sources: AbstractSet[str]) -> int:
+        """The number of passages; one that stands in several places of a source is one."""
+        return sum(source.count for source in self._of(sources))
+
+    def document_frequency(self, stems: Iterable[str], *, sources: AbstractSet[str]) -> dict[str, int]:
+        """In how many passages each stem from `analyse` stands in title, headings or text."""
+        searched = self._of(sources)
+        return {stem: sum(source.posting(stem).frequency for source in searched) for stem in stems}
+
+    def _of(self, sources: AbstractSet[str]) -> list[SourceWords]:
+        state = self._state
+        return [state.sources[name] for name in sorted(sources) if name in state.sources]
+
+    def _updated(self, shelf: Keyed, revision: int, sources: AbstractSet[str] | None) -> _State:
+        for _ in range(_ATTEMPTS):
+            with suppress(_MovedError):
+                return self._read(shelf, revision, sources)
+        raise IndexDamagedError(
+            "The list of documents names passages that are not there. Run `parley reindex`, and `parley doctor`."
+        )
+
+    def _read(self, shelf: Keyed, revision: int, sources: AbstractSet[str] | None) -> _State:
+        before, live = self._state, shelf.live_keys()
+        indexed, fingerprints = dict(before.sources), dict(before.fingerprints)
+        for name in indexed.keys() - live.keys():
+            del indexed[name], fingerprints[name]
+        for name in live if sources is None else live.keys() & sources:
+            found = fingerprint(live[name], language=self._language)
+            if found != fingerprints.get(name):
+                indexed[name] = self._index(shelf, name, live[name])
+                fingerprints[name] = found
+        if self._snapshots and sources is None:
+            self._snapshots.keep_only(live.keys())
+        updated = None if sources is None else frozenset(sources)
+        if updated is not None and before.revision == revision:
+            updated |= before.updated or frozenset()
+        return _State(revision, updated, indexed, fingerprints)
+
+    def _index(self, shelf: Keyed, source: str, keys: AbstractSet[str]) -> SourceWords:
+        def load(wanted: AbstractSet[str]) -> Iterator[tuple[str, Chunk]]:
+            rest = sorted(wanted)
+            for start in range(0, len(rest), _PAGE):
+                page = rest[start : start + _PAGE]
+                found = shelf.find_keys(page, sources=frozenset({source}))
+                for key in page:
+                    if not (chunks := found.get(key)):
+                        raise _MovedError
+                    yield key, chunks[0]
+
+        if self._snapshots:
+            try:
+                return self._snapshots.open(source, keys, load)
+            except (OSError, ValueError) as error:
+                log.warning(
+                    "the words of %s are indexed in memory, because the disk refuses: %s", source, error
+                )
+        index = new_index(None)
+        build(index, load(keys), language=self._language)
+        return SourceWords(index)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of some sources; see the methods of `Lexical`."""
+
+    lexical: Lexical
+    sources: frozenset[str]
 
     @property
     def document_count(self) -> int:
-        """The number of chunks."""
-        return int(self._built.searcher.num_docs) if self._built else 0
+        return self.lexical.document_count(sources=self.sources)
 
-    def rebuild(self, chunks: Iterable[Chunk], *, revision: int) -> None:
-        """Replace the index by one of `chunks`; searches go on in the old one meanwhile."""
-        import tantivy
-
-        with self._lock:
-            if self.revision == revision:
-                return
-            index = tantivy.Index(self._schema)
-            index.register_tokenizer(_ANALYSER, self._analyser)
-            # One thread gives one segment: the same chunks give the same ranking.
-            writer = index.writer(heap_size=64_000_000, num_threads=1)
-            seen: Counter[str] = Counter()
-            for chunk in chunks:
-                seen.update(_LONG_WORD.findall(chunk.contextual_text.casefold()))
-                writer.add_document(
-                    tantivy.Document(
-                        id=chunk.id,
-                        source=chunk.source,
-                        title=chunk.title,
-                        heading=chunk.heading,
-                        text=chunk.text,
-                        everything=f"{chunk.context}\n{chunk.text}",
-                    )
-                )
-            writer.commit()
-            writer.wait_merging_threads()
-            index.reload()
-            self._built = _Built(revision, index, index.searcher(), seen)
-
-    def search(self, query: str, *, sources: AbstractSet[str], k: int) -> list[tuple[str, float]]:
-        """The `k` best chunk ids of these sources with their BM25 score, best first."""
-        built = self._built
-        terms = list(dict.fromkeys(self.analyse(content(query))))[:_MAX_QUERY_TERMS]
-        if built is None or not terms or not sources or k < 1:
-            return []
-        from tantivy import Occur, Query
-
-        words = [
-            (Occur.Should, Query.boost_query(Query.term_query(self._schema, name, term), boost))
-            for term in terms
-            for name, boost in _BOOSTS.items()
-        ]
-        allowed = Query.term_set_query(self._schema, "source", sorted(sources))
-        found = built.searcher.search(
-            Query.boolean_query(
-                [
-                    (Occur.Must, Query.boolean_query(words)),
-                    (Occur.Must, Query.const_score_query(allowed, 0.0)),
-                ]
-            ),
-            limit=k,
-            count=False,
-        )
-        hits = [(str(built.searcher.doc(address)["id"][0]), float(score)) for score, address in found.hits]
-        return sorted(hits, key=lambda hit: (-hit[1], hit[0]))
+    def analyse(self, text: str, *, language: str = "") -> list[str]:
+        return self.lexical.analyse(text, language=language)
 
     def corrected(self, query: str) -> str:
-        """The query with words that no document has replaced by those they were probably meant to be."""
-        if self._built is None:
-            return query
-        return correct(
-            query,
-            known=self._built.words,
-            is_known=lambda word: (
-                word.casefold() in QUESTION_WORDS or any(self.document_frequency(self.analyse(word)).values())
-            ),
-        )
+        return self.lexical.corrected(query, sources=self.sources)
 
-    def analyse(self, text: str) -> list[str]:
-        """The stems of the text's words in order, as they are indexed."""
-        return list(self._analyser.analyze(text))
+    def document_frequency(self, stems: Iterable[str]) -> dict[str, int]:
+        return self.lexical.document_frequency(stems, sources=self.sources)
 
-    def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
-        """In how many chunks each term (a stem from `analyse`) stands in title, headings or text."""
-        if self._built is None:
-            return dict.fromkeys(terms, 0)
-        return {term: int(self._built.searcher.doc_freq("everything", term)) for term in terms}
 
-    @cached_property
-    def _analyser(self) -> Any:
-        from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
+def _languages(searched: Sequence[SourceWords]) -> list[str]:
+    return sorted(frozenset().union(*(source.languages for source in searched)))
 
-        builder = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(_LONGEST_TERM))
-        return builder.filter(Filter.lowercase()).filter(Filter.stemmer(self._language)).build()
 
-    @cached_property
-    def _schema(self) -> Any:
-        from tantivy import SchemaBuilder
-
-        builder = SchemaBuilder()
-        builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
-        builder.add_text_field("source", tokenizer_name="raw", index_option="basic")
-        for name in _BOOSTS:
-            builder.add_text_field(name, tokenizer_name=_ANALYSER, index_option="freq")
-        builder.add_text_field("everything", tokenizer_name=_ANALYSER, index_option="basic")
-        return builder.build()
+def _question(query: str, searched: Sequence[SourceWords]) -> list[Term]:
+    """What the words of the query may be in these sources, and what they are worth there."""
+    total = sum(source.count for source in searched)
+    languages = _languages(searched)
+    taken: set[str] = set()
+    question: list[Term] = []
+    for word in list(dict.fromkeys(terms(content(query), WHOLE)))[:_MOST_QUERY_TERMS]:
+        forms = tuple(form for form in variants(word, languages) if form not in taken)
+        taken.update(forms)
+        frequencies = {form: sum(source.posting(form).frequency for source in searched) for form in forms}
+        if most := max(frequencies.values(), default=0):
+            question.append(Term(forms, inverse_document_frequency(most, of=total)))
+    return question

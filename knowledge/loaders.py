@@ -1,39 +1,47 @@
 """Bytes to documents: Markdown text, a title and metadata.
 
-Text files are decoded here. Everything else is parsed in a worker process with a time and a memory limit,
-started when the first such file comes: a file that hangs, explodes or crashes its parser costs that file.
-Every failure is a `LoadError` that names the file and the way out.
+Whatever needs a parser is read in a worker process with limits of time and memory, started when the first such file
+comes: a file that hangs, explodes or crashes its parser costs that file. Every failure is a `LoadError` that names the
+file and the way out.
 """
 
-import csv
 import hashlib
-import io
+import os
 import re
-from concurrent.futures import CancelledError
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
-from knowledge.conversion import (
-    CONVERTED_TYPES,
-    ConversionError,
-    Converted,
-    convert,
-    limit_memory,
-    markdown_table,
-)
+from knowledge.conversion import ConversionError, Converted, convert
 from knowledge.documents import Document
-from knowledge.errors import LoadError
-from knowledge.layout import plain_headings
+from knowledge.errors import KnowledgeError, LoadError
+from knowledge.formats import CODE_TYPES, PLAIN_TYPES
 from knowledge.markdown import first_heading
+from knowledge.sources.opening import UnreadableError, read_whole, require_size
 from knowledge.sources.protocol import SourceFile
+from knowledge.workers import (
+    MAX_BYTES,
+    WorkerDiedError,
+    WorkerError,
+    Workers,
+    WorkerStartError,
+    WorkerTimeoutError,
+)
 
-LOADER_VERSION = 2
+LOADER_VERSION = 3
 """Part of the index's generation: raise it when the same bytes give another text."""
-
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
-_MARKDOWN_TYPES = frozenset({".md", ".markdown"})
+MAX_CHARACTERS = 10_000_000
+"""Of the text of one file, some 3,000 pages: cutting and embedding them takes minutes, in this process."""
+_PLAIN_BYTES = 250_000
+"""Up to which text that is not parsed is read in this process: milliseconds, a few seconds if made to be slow."""
+_FRONT_MATTER_MARKS = (b"---", b"+++", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+"""Beginnings of a text with front matter, as bytes, or of one whose encoding has to be found first."""
+_AHEAD = 4
+"""Files for each process that are read before they are asked for."""
 
 
 def document_id(source: str, path: str) -> str:
@@ -49,16 +57,33 @@ def file_hash(file: SourceFile, data: bytes) -> str:
     return digest.hexdigest()
 
 
+def _processes() -> int:
+    """Some hundred MB each; the embedding needs the cores as well."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, usable)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a file."""
+
+    content_hash: str
+    """'' when it could not even be read."""
+    result: Document | LoadError
+
+
 @dataclass
 class Loader:
-    """Reads files; a context manager, because it may own a worker process. For one thread."""
+    """Reads files; a context manager, because it may own worker processes. For any threads."""
 
     timeout_s: float = 60.0
     """Per file, for parsers."""
     max_bytes: int = 50_000_000
-    max_worker_bytes: int = 8 * 2**30
+    max_worker_bytes: int = MAX_BYTES
     """Address space of a worker."""
-    _pool: Any = field(default=None, init=False, repr=False)
+    processes: int = field(default_factory=_processes)
+    """The most that read files at once."""
+    _workers: Workers | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -66,128 +91,127 @@ class Loader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
-            self._pool = None
+        if self._workers is not None:
+            self._workers.stop()
+            self._workers = None
 
     def read(self, file: SourceFile) -> bytes:
         """The bytes of the file; raises LoadError."""
-        if file.problem:
-            raise LoadError(f"{file.path}: {file.problem}")
         try:
-            self._check_size(file.path, file.local.stat().st_size)
-            data = file.local.read_bytes()
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise LoadError(
-                f"{file.path}: the file cannot be read ({reason}); check its permissions"
-            ) from error
+            data = read_whole(file, max_bytes=self.max_bytes)
+        except UnreadableError as error:
+            raise LoadError(f"{file.path}: {error}") from error
         if not data:
             raise LoadError(f"{file.path}: the file is empty (0 bytes); fill or exclude it")
         return data
 
     def load(self, file: SourceFile, data: bytes, *, source: str) -> Document:
         """Turn `data`, the bytes of `file`, into a document of `source`; raises LoadError."""
-        suffix = PurePosixPath(file.path).suffix.lower()
-        metadata: dict[str, str] = {}
-        if suffix in CONVERTED_TYPES:
-            converted = self._convert(file, suffix, data)
-        else:
-            text = _decode(file, data)
-            if suffix in _MARKDOWN_TYPES:
-                metadata, text = split_front_matter(text)
-            elif suffix == ".csv":
-                text = _csv_table(file, text)
-            elif suffix == ".txt":
-                text = plain_headings(text)
-            converted = Converted(text)
-        text = _storable(converted.text).replace("\r\n", "\n").replace("\r", "\n")
-        if not text.strip():
-            raise LoadError(f"{file.path}: the file holds no text; fill or exclude it")
-        title = metadata.get("title") or first_heading(text) or converted.title or readable_stem(file.path)
+        converted = self._converted(file, data)
         return Document(
             id=document_id(source, file.path),
             source=source,
-            title=" ".join(_storable(title).split())[:300],
+            title=converted.title,
             uri=file.uri,
-            text=text,
-            metadata={**file.metadata, **metadata},
+            text=converted.text,
+            metadata={**file.metadata, **converted.metadata},
         )
+
+    def load_all(self, files: Iterable[tuple[SourceFile, str]]) -> Generator[Loaded]:
+        """Read and load files, each with the name of its source, in their order.
+
+        Some are loaded ahead in other processes while the caller is busy with the ones before. Raises what is no
+        fault of a file.
+        """
+        pool = self._pool
+        threads = ThreadPoolExecutor(self.processes, thread_name_prefix="load")
+        waiting: deque[Future[Loaded]] = deque()
+        try:
+            for file, source in files:
+                waiting.append(threads.submit(self._read_and_load, file, source))
+                if len(waiting) > _AHEAD * self.processes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            if waiting:  # somebody has had enough; what is under way shall not hold them up
+                pool.stop()
+            threads.shutdown(cancel_futures=True)
+            if waiting:
+                self._workers = None
 
     def load_bytes(self, name: str, data: bytes) -> Document:
         """Turn the bytes of a file that is in no source into a document; raises LoadError."""
-        self._check_size(name, len(data))
+        try:
+            require_size(len(data), max_bytes=self.max_bytes)
+        except UnreadableError as error:
+            raise LoadError(f"{name}: {error}") from error
         return self.load(SourceFile(name, "", Path(name)), data, source="")
 
-    def _check_size(self, path: str, size: int) -> None:
-        if size > self.max_bytes:
-            megabytes, limit = size / 1e6, self.max_bytes / 1e6
-            raise LoadError(
-                f"{path}: the file has {megabytes:.0f} MB, the limit is {limit:.0f} MB; split it or exclude it"
-            )
-
-    def _convert(self, file: SourceFile, suffix: str, data: bytes) -> Converted:
-        from pebble import ProcessExpired
-
-        future = self._workers().schedule(convert, args=(suffix, data), timeout=self.timeout_s)
+    def _read_and_load(self, file: SourceFile, source: str) -> Loaded:
+        content_hash = ""
         try:
-            return cast("Converted", future.result())
+            data = self.read(file)
+            content_hash = file_hash(file, data)
+            return Loaded(content_hash, self.load(file, data, source=source))
+        except LoadError as error:
+            return Loaded(content_hash, error)
+
+    def _converted(self, file: SourceFile, data: bytes) -> Converted:
+        try:
+            if _is_plain(file.path, data):
+                return readable(file.path, data)
+            return self._pool.run(readable, file.path, data, timeout_s=self.timeout_s)
         except ConversionError as error:
             raise LoadError(f"{file.path}: {error}") from error
-        except TimeoutError as error:
+        except WorkerTimeoutError as error:
             raise LoadError(
                 f"{file.path}: its parser did not finish within {self.timeout_s:g} s; "
                 f"simplify, split or exclude the file"
             ) from error
-        except ProcessExpired as error:
-            raise LoadError(f"{file.path}: its parser crashed; repair or exclude the file") from error
+        except WorkerDiedError as error:
+            happened = "was killed, most likely for want of memory" if error.was_killed else "crashed"
+            raise LoadError(
+                f"{file.path}: its parser {happened}; repair, split or exclude the file"
+            ) from error
         except MemoryError as error:
             raise LoadError(
                 f"{file.path}: its parser ran out of memory; split or exclude the file"
             ) from error
-        except CancelledError:
-            raise
-        except Exception as error:  # a parser may raise anything; this is its boundary
-            kind = suffix[1:].upper()
+        except WorkerStartError as error:
+            raise KnowledgeError(
+                f"No process can be started that reads files ({error}); end other programs, then try again."
+            ) from error
+        except WorkerError as error:
+            kind = PurePosixPath(file.path).suffix[1:].upper() or "text"
             raise LoadError(
-                f"{file.path}: the file is no {kind} that can be read ({type(error).__name__}); "
-                f"repair or exclude it"
+                f"{file.path}: the file is no {kind} that can be read ({error}); repair or exclude it"
             ) from error
 
-    def _workers(self) -> Any:
-        if self._pool is None:
-            import multiprocessing
-
-            from pebble import ProcessPool
-
-            self._pool = ProcessPool(
-                max_workers=1,
-                initializer=limit_memory,
-                initargs=(self.max_worker_bytes,),
-                context=multiprocessing.get_context("spawn"),
+    @property
+    def _pool(self) -> Workers:
+        if self._workers is None:
+            self._workers = Workers(
+                self.processes, max_bytes=self.max_worker_bytes, errors=(ConversionError,)
             )
-        return self._pool
+        return self._workers
 
 
-def split_front_matter(text: str) -> tuple[dict[str, str], str]:
-    """YAML between two `---` lines at the start, as strings, and the rest.
-
-    What is not a YAML mapping is text (a thematic break at the start of a page is legal Markdown).
-    """
-    import yaml
-
-    match = _FRONT_MATTER.match(text)
-    if match is None:
-        return {}, text
-    try:
-        values = yaml.safe_load(match[1] or "")
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}, text
-    if values is not None and not isinstance(values, dict):
-        return {}, text
-    metadata = {str(key): _scalar(value) for key, value in (values or {}).items()}
-    return {key: value for key, value in metadata.items() if value}, text[match.end() :]
+def readable(path: str, data: bytes) -> Converted:
+    """The text, title and metadata of a file, such as they can be stored; raises ConversionError, or anything."""
+    suffix = PurePosixPath(path).suffix.lower()
+    converted = convert(suffix, data)
+    text = _storable(converted.text).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise ConversionError("the file holds no text; fill or exclude it")
+    if len(text) > MAX_CHARACTERS:
+        raise ConversionError(
+            f"the file holds {len(text):,} characters of text, the limit is {MAX_CHARACTERS:,}; split or exclude it"
+        )
+    metadata = {key: _storable(value) for key, value in converted.metadata.items()}
+    name = PurePosixPath(path).name if suffix in CODE_TYPES else readable_stem(path)
+    title = metadata.get("title") or first_heading(text) or converted.title or name
+    return Converted(text, " ".join(_storable(title).split())[:300], metadata)
 
 
 def readable_stem(path: str) -> str:
@@ -198,46 +222,12 @@ def readable_stem(path: str) -> str:
     return words[:1].upper() + words[1:] if words else path
 
 
+def _is_plain(path: str, data: bytes) -> bool:
+    """Whether nothing has to be parsed that somebody could have made to do harm."""
+    suffix = PurePosixPath(path).suffix.lower()
+    return suffix in PLAIN_TYPES and len(data) <= _PLAIN_BYTES and not data.startswith(_FRONT_MATTER_MARKS)
+
+
 def _storable(text: str) -> str:
     """Without NUL, which PostgreSQL refuses, and without lone surrogates, which UTF-8 cannot express."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _scalar(value: object) -> str:
-    if value is None or isinstance(value, dict):
-        return ""
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value if isinstance(item, str | int | float))
-    return _storable(str(value))
-
-
-def _decode(file: SourceFile, data: bytes) -> str:
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
-        if data.startswith(mark):
-            return _checked(file, data.decode(encoding, "replace"))
-    try:
-        return _checked(file, data.decode("utf-8"))
-    except UnicodeDecodeError:
-        pass
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(data).best() if b"\x00" not in data[:8192] else None
-    if best is None:
-        raise LoadError(f"{file.path}: this is no text file although its name says so; replace or exclude it")
-    return _checked(file, str(best))
-
-
-def _checked(file: SourceFile, text: str) -> str:
-    if "\x00" in text:
-        raise LoadError(f"{file.path}: this is no text file although its name says so; replace or exclude it")
-    return text
-
-
-def _csv_table(file: SourceFile, text: str) -> str:
-    # The header decides: csv.Sniffer guesses from all lines and is often wrong.
-    header = text.lstrip("\n").partition("\n")[0]
-    delimiter = max(",;\t|", key=header.count)
-    try:
-        return markdown_table([row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)])
-    except csv.Error as error:
-        raise LoadError(f"{file.path}: the file is no valid CSV ({error}); repair or exclude it") from error

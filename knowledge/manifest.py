@@ -10,20 +10,18 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from knowledge.chunk_rows import CHUNKS, CHUNKS_BY_KEY, JOINED, chunk_of, grouped, pages
 from knowledge.chunking import Passage
-from knowledge.documents import Chunk, Document, contextual_text, text_key
+from knowledge.documents import Chunk, Document, contextual_text
 from knowledge.errors import IndexDamagedError
 from knowledge.schema import chunks, documents, failures, index_state
 from knowledge.versions import Failure, Publication, State, Version, chunk_id, version_id
 
 _STATE_ID = 1
-_IDS_PER_QUERY = 500
-_JOINED = chunks.join(documents, documents.c.version == chunks.c.version)
 
 
 class Manifest:
@@ -93,7 +91,7 @@ class Manifest:
                 "heading": passage.heading,
                 "anchor": passage.anchor,
                 "text": passage.text,
-                "key": text_key(contextual_text(document.title, passage.heading, passage.text)),
+                "key": passage.key(document.title),
                 "line": passage.line,
                 "language": passage.language,
             }
@@ -149,60 +147,90 @@ class Manifest:
     def delete_versions(self, versions: Iterable[str]) -> None:
         """Forget versions and their chunks."""
         with self._transaction() as connection:
-            for page in _pages(versions):
+            for page in pages(versions):
                 connection.execute(delete(chunks).where(chunks.c.version.in_(page)))
                 connection.execute(delete(documents).where(documents.c.version.in_(page)))
 
     def live_chunks(self) -> list[Chunk]:
         """Every live chunk."""
         with self._transaction() as connection:
-            rows = connection.execute(_chunk_query().where(documents.c.live).order_by(chunks.c.id)).all()
-        return [_chunk(row) for row in rows]
+            rows = connection.execute(CHUNKS.where(documents.c.live).order_by(chunks.c.id)).all()
+        return [chunk_of(row) for row in rows]
 
-    def find_live(self, ids: Iterable[str]) -> dict[str, Chunk]:
-        """Those of the chunks that are live, by id."""
-        return self._find(ids, _chunk_query().where(documents.c.live))
+    def live_keys(self) -> dict[str, set[str]]:
+        """For each source the keys of its live chunks."""
+        query = select(documents.c.source, chunks.c.key).select_from(JOINED).where(documents.c.live)
+        with self._transaction() as connection:
+            return grouped(connection.execute(query.distinct()))
 
-    def find(self, ids: Iterable[str]) -> dict[str, Chunk]:
-        """Those of the chunks that there are, live or not, by id."""
-        return self._find(ids, _chunk_query())
+    def find_keys(
+        self, keys: Iterable[str], *, sources: AbstractSet[str], versions: AbstractSet[str] | None = None
+    ) -> dict[str, list[Chunk]]:
+        """By key the live chunks of those sources in order of uri and position; only keys that have any.
+
+        With `versions` it is the chunks of these instead, live or not.
+        """
+        with self._transaction() as connection:
+            rows = [
+                row for page in pages(keys) for row in connection.execute(CHUNKS_BY_KEY, {"keys": page}).all()
+            ]
+        found: dict[str, list[Chunk]] = {}
+        for row in sorted(rows, key=lambda row: (row.uri, row.position, row.id)):
+            wanted = row.live if versions is None else row.version in versions
+            if wanted and row.source in sources:
+                found.setdefault(row.key, []).append(chunk_of(row))
+        return found
 
     def chunks_of(self, versions: Iterable[str]) -> list[Chunk]:
         """The chunks of some versions, live or not."""
         with self._transaction() as connection:
             return [
-                _chunk(row)
-                for page in _pages(versions)
-                for row in connection.execute(_chunk_query().where(chunks.c.version.in_(page)))
+                chunk_of(row)
+                for page in pages(versions)
+                for row in connection.execute(CHUNKS.where(chunks.c.version.in_(page)))
             ]
 
-    def chunk_ids(self, versions: Iterable[str]) -> dict[str, list[str]]:
-        """For each version the ids of its chunks."""
-        found: dict[str, list[str]] = {}
+    def version_keys(self, versions: Iterable[str]) -> dict[str, set[str]]:
+        """For each version the keys of its chunks; only where there are any."""
+        query = select(chunks.c.version, chunks.c.key)
         with self._transaction() as connection:
-            for page in _pages(versions):
-                rows = connection.execute(
-                    select(chunks.c.version, chunks.c.id).where(chunks.c.version.in_(page))
-                )
-                for row in rows:
-                    found.setdefault(row.version, []).append(row.id)
-        return found
+            return grouped(
+                row
+                for page in pages(versions)
+                for row in connection.execute(query.where(chunks.c.version.in_(page)))
+            )
 
-    def ids(self, source: str, generation: str) -> set[str]:
-        """The ids of a source's chunks in a generation, live or not: those that have vectors."""
-        query = (
-            select(chunks.c.id)
-            .select_from(_JOINED)
-            .where(documents.c.source == source, documents.c.generation == generation)
-        )
+    def keys(self, source: str, generation: str) -> set[str]:
+        """The keys of a source's chunks in a generation, live or not: those that have vectors."""
+        query = select(chunks.c.key).select_from(JOINED)
+        query = query.where(documents.c.source == source, documents.c.generation == generation)
         with self._transaction() as connection:
-            return set(connection.execute(query).scalars())
+            return set(connection.execute(query.distinct()).scalars())
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """For each source and generation the number of chunks, live or not; only where there are any."""
+    def holders(self, keys: Iterable[str], generation: str) -> dict[str, set[str]]:
+        """By key the sources that have a chunk of it in a generation, live or not; only keys that have any."""
+        query = select(chunks.c.key, documents.c.source).select_from(JOINED)
+        query = query.where(documents.c.generation == generation)
+        with self._transaction() as connection:
+            return grouped(
+                row for page in pages(keys) for row in connection.execute(query.where(chunks.c.key.in_(page)))
+            )
+
+    def texts(self, keys: Iterable[str], *, source: str, generation: str) -> dict[str, str]:
+        """By key what is embedded for it, of a source's chunks in a generation, live or not."""
+        query = CHUNKS.where(documents.c.source == source, documents.c.generation == generation)
+        with self._transaction() as connection:
+            return {
+                row.key: contextual_text(row.title, row.heading, row.text)
+                for page in pages(keys)
+                for row in connection.execute(query.where(chunks.c.key.in_(page)))
+            }
+
+    def key_counts(self) -> dict[tuple[str, str], int]:
+        """For each source and generation the number of keys, live or not; only where there are any."""
         query = (
-            select(documents.c.source, documents.c.generation, func.count())
-            .select_from(_JOINED)
+            select(documents.c.source, documents.c.generation, func.count(chunks.c.key.distinct()))
+            .select_from(JOINED)
             .group_by(documents.c.source, documents.c.generation)
         )
         with self._transaction() as connection:
@@ -219,14 +247,6 @@ class Manifest:
         )
         with self._transaction() as connection:
             return {source: (files, passages) for source, files, passages in connection.execute(query)}
-
-    def _find(self, ids: Iterable[str], query: Select[Any]) -> dict[str, Chunk]:
-        found: dict[str, Chunk] = {}
-        with self._transaction() as connection:
-            for page in _pages(ids):
-                rows = connection.execute(query.where(chunks.c.id.in_(page)))
-                found.update((row.id, _chunk(row)) for row in rows)
-        return found
 
     @contextmanager
     def _transaction(self, *, reads_first: bool = False) -> Iterator[Connection]:
@@ -260,7 +280,7 @@ def _flip(connection: Connection, state: State, *, going: AbstractSet[str], comi
         (going, {"live": False, "retired_in": revision}),
         (coming, {"live": True, "live_since": revision, "retired_in": None}),
     ):
-        for page in _pages(sorted(versions)):
+        for page in pages(sorted(versions)):
             connection.execute(update(documents).where(documents.c.version.in_(page)).values(**values))
     _set_state(
         connection,
@@ -272,37 +292,3 @@ def _flip(connection: Connection, state: State, *, going: AbstractSet[str], comi
 
 def _failure_row(failure: Failure) -> Mapping[str, object]:
     return {**asdict(failure), "failed_at": datetime.now(UTC)}
-
-
-def _chunk_query() -> Select[Any]:
-    return select(
-        chunks,
-        documents.c.id.label("document_id"),
-        documents.c.source,
-        documents.c.title,
-        documents.c.uri,
-        documents.c.metadata,
-    ).join(documents, documents.c.version == chunks.c.version)
-
-
-def _chunk(row: Row[Any]) -> Chunk:
-    return Chunk(
-        id=row.id,
-        document_id=row.document_id,
-        source=row.source,
-        position=row.position,
-        title=row.title,
-        heading=row.heading,
-        uri=f"{row.uri}#{row.anchor}" if row.anchor else row.uri,
-        text=row.text,
-        line=row.line,
-        language=row.language,
-        metadata=row.metadata,
-    )
-
-
-def _pages(values: Iterable[str]) -> Iterator[list[str]]:
-    """SQLite allows a limited number of parameters in one statement."""
-    rest = list(values)
-    for start in range(0, len(rest), _IDS_PER_QUERY):
-        yield rest[start : start + _IDS_PER_QUERY]

@@ -26,12 +26,17 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A top-level block: 'paragraph', 'list', 'table', 'fence', 'quote', 'html', 'code' or 'rule'."""
+    """A block: 'paragraph', 'list', 'item', 'table', 'fence', 'quote', 'html', 'code' or 'rule'.
+
+    A heading within a list or a quote is a paragraph.
+    """
 
     kind: str
     start: int
     end: int
     """Lines [start, end)."""
+    inner: "tuple[Block, ...]" = ()
+    """Of a list its items; of an item or a quote the blocks in it."""
 
 
 @cache
@@ -64,23 +69,31 @@ def headings(text: str) -> list[Heading]:
 
 
 def outline(text: str) -> tuple[list[Heading], list[Block]]:
-    """Headings and top-level blocks of a document, each in order."""
+    """Headings and other top-level blocks of a document, each in order."""
     found: list[Heading] = []
-    blocks: list[Block] = []
     tokens = parse(text)
+    # One list of blocks for each container that is open, the document itself first.
+    inner: list[list[Block]] = [[]]
+    spans: list[tuple[int, int]] = []
     for index, token in enumerate(tokens):
-        if token.level or token.map is None or token.nesting < 0:
+        if token.nesting < 0 and token.type in _CONTAINERS:
+            kind, blocks = _CONTAINERS[token.type], tuple(inner.pop())
+            inner[-1].append(Block(kind, *spans.pop(), inner=blocks))
+        if token.map is None or token.nesting < 0:
             continue
         start, end = token.map
-        if token.type == "heading_open":
+        if token.type == "heading_open" and not token.level:
             raw = tokens[index + 1].content
             explicit = _EXPLICIT_ID.search(raw)
             anchor = explicit[1].replace("\\", "") if explicit else ""
             plain = plain_text(_EXPLICIT_ID.sub("", raw))
             found.append(Heading(int(token.tag[1]), plain, anchor, start, end))
-        else:
-            blocks.append(Block(_KINDS.get(token.type, "paragraph"), start, end))
-    return found, blocks
+        elif f"{token.type.removesuffix('open')}close" in _CONTAINERS:
+            inner.append([])
+            spans.append((start, end))
+        elif token.type in _KINDS:
+            inner[-1].append(Block(_KINDS[token.type], start, end))
+    return found, inner[0]
 
 
 def plain_text(markdown: str) -> str:
@@ -101,12 +114,16 @@ def _shown(token: Token) -> str:
 
 _KINDS = {
     "paragraph_open": "paragraph",
-    "bullet_list_open": "list",
-    "ordered_list_open": "list",
+    "heading_open": "paragraph",
     "table_open": "table",
     "fence": "fence",
     "code_block": "code",
-    "blockquote_open": "quote",
     "html_block": "html",
     "hr": "rule",
+}
+_CONTAINERS = {
+    "bullet_list_close": "list",
+    "ordered_list_close": "list",
+    "list_item_close": "item",
+    "blockquote_close": "quote",
 }

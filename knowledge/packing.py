@@ -1,10 +1,12 @@
 """Blocks to pieces that fit: the arithmetic below chunking.
 
-A piece is kept whole where it fits; a table is otherwise cut between rows, code between lines, and text where
-semantic-text-splitter finds the best place. A line that introduces a list, a table or code stays with it.
+A piece is kept whole where it fits. Otherwise a list is cut between its items, an item or a quote between the blocks in
+it, a table between rows, code between lines, and text where semantic-text-splitter finds the best place: whatever fits
+by itself stays whole, however deep it stands. A line that introduces a list, a table or code stays with it.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,13 +15,17 @@ from tokenizers import Tokenizer
 
 from knowledge.markdown import Block
 
-_INTRODUCED = frozenset({"list", "table", "fence", "code", "quote"})
+_INTRODUCED = frozenset({"list", "item", "table", "fence", "code", "quote"})
+_CODE_INDENT = 4
 _TABLE_HEADER_LINES = 2
 _RESERVE_STEP = 25
 _INVISIBLE = re.compile(r"\s*(?:(?:<!--.*?-->|\{%.*?%\}|\{:.*?\})\s*)+", re.DOTALL)
 """HTML comments, Liquid tags and Kramdown attributes (Jekyll sites)."""
-_BLANK_START = re.compile(r"\A(?:[ \t]*\n)+")
-_FENCE = re.compile(r"(\s*)(`{3,}|~{3,})")
+_BLANK_START = re.compile(r"\A(?:[ \t>]*\n)+")
+_QUOTED_BLANK_END = re.compile(r"(?:^[ \t]*>[ \t>]*\n)+\Z", re.MULTILINE)
+_MARGIN = " \t>"
+"""What lines in a list or a quote begin with."""
+_FENCE = re.compile(rf"([{_MARGIN}]*)(`{{3,}}|~{{3,}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,12 @@ class Piece:
     text: str
     tokens: int
     line: int
-    """The first line's number in the document."""
+    """The first line's number in the document, counted from 0."""
     kind: str
     seams: int = 0
     """How many parts were counted one by one."""
+    inner: tuple[Block, ...] = ()
+    """The blocks in it, when it is a list, an item or a quote."""
 
 
 class Packer:
@@ -66,40 +74,43 @@ class Packer:
         Lines that belong to no block (blank ones and link definitions) go to the block before them. Blocks
         that are nothing but comments or template tags are left out: no reader sees them.
         """
-        found: list[tuple[int, int, str, str]] = []
-        for index, (start, end) in enumerate(spans):
-            own = [block for block in blocks if start <= block.start < end]
-            inner = [block.start for block in own[1:]]
-            kinds = [block.kind for block in own] or ["paragraph"]
-            for first, last, kind in zip([start, *inner], [*inner, end], kinds, strict=True):
-                text = _BLANK_START.sub("", "\n".join(lines[first:last]) + "\n")
-                if text.strip() and not (kind in {"html", "paragraph"} and _INVISIBLE.fullmatch(text)):
-                    found.append((index, first, kind, text))
-        counts = self.count([text for *_, text in found])
-        result: list[list[Piece]] = [[] for _ in spans]
-        for (index, line, kind, text), tokens in zip(found, counts, strict=True):
-            result[index].append(Piece(text, tokens, line, kind))
-        return result
+        starts = [block.start for block in blocks]
+        bare: list[list[Piece]] = []
+        for start, end in spans:
+            own = blocks[bisect_left(starts, start) : bisect_left(starts, end)]
+            bare.append(list(_bare_pieces(lines[start:end], own, first=start)))
+        counts = iter(self.count([piece.text for group in bare for piece in group]))
+        return [[replace(piece, tokens=next(counts)) for piece in group] for group in bare]
 
     def pack_all(self, sections: Sequence[Sequence[Piece]]) -> list[list[Piece]]:
         """Within each section merge neighbours and cut what is too large, so that every result fits."""
         packed = [self._pack(pieces) for pieces in sections]
         # Not every tokenizer counts a whole as the sum of its parts; a seam adds a token at most.
-        doubtful = [p for pieces in packed for p in pieces if p.tokens + p.seams > self._capacity and p.seams]
+        doubtful = [
+            group
+            for groups in packed
+            for group in groups
+            if (merged := _merge(group)).seams and merged.tokens + merged.seams > self._capacity
+        ]
         # One call for all: calling costs more than counting.
-        counts = dict(zip(map(id, doubtful), self.count([piece.text for piece in doubtful]), strict=True))
+        counts = dict(zip(map(id, doubtful), self.count([_merge(g).text for g in doubtful]), strict=True))
         return [
-            [
-                part
-                for piece in pieces
-                for part in self._cut_text(
-                    replace(piece, tokens=counts.get(id(piece), piece.tokens)), self._capacity
-                )
-            ]
-            for pieces in packed
+            [part for group in groups for part in self._fitted(group, counts.get(id(group)))]
+            for groups in packed
         ]
 
-    def _pack(self, pieces: Sequence[Piece]) -> list[Piece]:
+    def _fitted(self, group: Sequence[Piece], tokens: int | None) -> list[Piece]:
+        """The group as one piece, or cut where its pieces meet when it has more tokens than the sum of them."""
+        merged = _merge(group)
+        if tokens is None or tokens <= self._capacity:
+            return [merged]
+        if len(group) == 1:
+            return self._cut_text(replace(merged, tokens=tokens), self._capacity)
+        parts = (group[:-1], group[-1:])
+        counts = self.count([_merge(part).text for part in parts])
+        return [piece for part, n in zip(parts, counts, strict=True) for piece in self._fitted(part, n)]
+
+    def _pack(self, pieces: Sequence[Piece]) -> list[list[Piece]]:
         groups: list[list[Piece]] = [[]]
         for piece in self._cut_all(pieces):
             group = groups[-1]
@@ -107,7 +118,7 @@ class Packer:
                 groups.append(self._take_introduction(group, piece))
             groups[-1].append(piece)
         self._fill_last(groups)
-        return [_merge(group) for group in groups if group]
+        return [group for group in groups if group]
 
     def _take_introduction(self, group: list[Piece], following: Piece) -> list[Piece]:
         """Move the line that introduces `following` out of the full group before it."""
@@ -152,14 +163,20 @@ class Packer:
             yield from self._cut(piece, room)
 
     def _cut(self, piece: Piece, room: int) -> Iterable[Piece]:
+        if piece.inner:
+            bare = list(_bare_pieces(piece.text.split("\n")[:-1], piece.inner, first=piece.line))
+            counts = self.count([part.text for part in bare])
+            return self._cut_all([replace(part, tokens=n) for part, n in zip(bare, counts, strict=True)])
         lines = piece.text.strip("\n").rstrip().split("\n")
         if piece.kind == "table" and len(lines) > _TABLE_HEADER_LINES:
-            separator = "|" + "---|" * lines[1].strip().strip("|").count("|") + "---|"
+            columns = lines[1].lstrip(_MARGIN)
+            margin = lines[1].removesuffix(columns)
+            separator = f"{margin}|" + "---|" * columns.strip().strip("|").count("|") + "---|"
             return self._cut_lines(piece, room, lines, [lines[0], separator], "")
         fence = _FENCE.match(lines[0]) if piece.kind == "fence" else None
         if fence:
             closing = f"{fence[1]}{fence[2]}"
-            closed = lines if lines[-1].strip().startswith(fence[2]) else [*lines, closing]
+            closed = lines if lines[-1].lstrip(_MARGIN).startswith(fence[2]) else [*lines, closing]
             return self._cut_lines(piece, room, closed, [lines[0]], closing)
         return self._cut_text(piece, room)
 
@@ -170,7 +187,7 @@ class Packer:
         opening = lines[: len(repeated)]
         body = lines[len(repeated) : len(lines) - bool(closing)]
         frame = sum(self.count(["\n".join([*opening, closing])]))
-        counts = self.count(body)
+        counts = self.count([f"{line}\n" for line in body])
         start = 0
         while start < len(body):
             end, used = start, frame
@@ -180,7 +197,8 @@ class Packer:
             if end > start:
                 shown = opening if start == 0 else repeated
                 text = "\n".join([*shown, *body[start:end], *([closing] if closing else [])])
-                yield Piece(text + "\n\n", used, piece.line + start, piece.kind, seams=end - start)
+                line = piece.line + (len(opening) + start if start else 0)
+                yield Piece(text + "\n\n", used, line, piece.kind, seams=end - start)
                 start, room = end, self._capacity
             elif counts[start] + frame <= self._capacity:
                 room = self._capacity  # this line needs the room kept for an introduction
@@ -188,8 +206,9 @@ class Packer:
                 if start == 0:
                     head = "\n".join(opening) + "\n\n"
                     yield from self._cut_text(Piece(head, frame, piece.line, "paragraph"), self._capacity)
-                line = Piece(body[start] + "\n\n", counts[start], piece.line + start, "paragraph")
-                yield from self._cut_text(line, self._capacity)
+                line = piece.line + len(opening) + start
+                overlong = Piece(body[start] + "\n\n", counts[start], line, "paragraph")
+                yield from self._cut_text(overlong, self._capacity)
                 start += 1
                 room = self._capacity
 
@@ -200,11 +219,26 @@ class Packer:
         if splitter is None:
             splitter = MarkdownSplitter.from_huggingface_tokenizer(self._tokenizer, room)
             self._splitters[room] = splitter
-        texts = splitter.chunks(piece.text)
-        counts = self.count(texts)
+        found = splitter.chunk_indices(piece.text)
+        counts = self.count([text for _, text in found])
         return [
-            Piece(text + "\n\n", n, piece.line, piece.kind) for text, n in zip(texts, counts, strict=True)
+            Piece(text + "\n\n", n, piece.line + piece.text.count("\n", 0, offset), piece.kind)
+            for (offset, text), n in zip(found, counts, strict=True)
         ]
+
+
+def _bare_pieces(lines: Sequence[str], blocks: Sequence[Block], *, first: int) -> Iterator[Piece]:
+    """A piece for each of the blocks in these lines, of which `first` is the first one's number; not counted yet."""
+    starts = [first, *(block.start for block in blocks[1:])]
+    ends = [*starts[1:], first + len(lines)]
+    for start, end, block in zip(starts, ends, blocks or [Block("paragraph", first, ends[-1])], strict=True):
+        whole = "\n".join(lines[start - first : end - first]) + "\n"
+        text = _QUOTED_BLANK_END.sub("\n", _BLANK_START.sub("", whole))
+        if text.strip() and not (block.kind in {"html", "paragraph"} and _INVISIBLE.fullmatch(text)):
+            blank = _BLANK_START.match(whole)
+            yield Piece(
+                text, 0, start + (blank[0].count("\n") if blank else 0), block.kind, inner=block.inner
+            )
 
 
 def _tokens(group: Iterable[Piece]) -> int:
@@ -214,4 +248,21 @@ def _tokens(group: Iterable[Piece]) -> int:
 def _merge(group: Sequence[Piece]) -> Piece:
     first = group[0]
     seams = sum(piece.seams for piece in group) + len(group) - 1
-    return replace(first, text="".join(piece.text for piece in group), tokens=_tokens(group), seams=seams)
+    text = _outdented("".join(piece.text for piece in group), first)
+    return Piece(text, _tokens(group), first.line, first.kind, seams)
+
+
+def _outdented(text: str, first: Piece) -> str:
+    """Without the indentation that the first piece has from a list that it was cut out of.
+
+    Deeply indented lines at the start would be read as code.
+    """
+    indent = len(text) - len(text.lstrip(" ")) - (_CODE_INDENT if first.kind == "code" else 0)
+    if indent <= 0 or first.kind == "heading":
+        return text
+    lines = text.split("\n")
+    margin = " " * indent
+    end = next(
+        (n for n, line in enumerate(lines) if line.strip() and not line.startswith(margin)), len(lines)
+    )
+    return "\n".join([*(line.removeprefix(margin) for line in lines[:end]), *lines[end:]])

@@ -249,12 +249,19 @@ def _plan_source(
     plan.publication.live[source.name] = set()
     plan.publication.failures[source.name] = []
     seen: set[str] = set()
+    unread = tuple(f"{file.path}/" for file in files if file.problem)
     for done, file in enumerate(files):
         progress(Progress("read", done, len(files), file.path))
         document = document_id(source.name, file.path)
         if document not in seen:
             seen.add(document)
             _plan_file(plan, file, source=source.name, previous=live.get(document), read=read)
+    for version in live.values():
+        # Nobody knows what is below a folder that cannot be listed, or in an archive that cannot be unpacked.
+        if version.source == source.name and version.id not in seen and version.path.startswith(unread):
+            seen.add(version.id)
+            if version.generation == plan.generation:
+                plan.publication.live[source.name].add(version.version)
     report.deleted = sum(
         1 for version in live.values() if version.source == source.name and version.id not in seen
     )

@@ -52,7 +52,7 @@ chunks = Table(
     Column("heading", Text, nullable=False),
     Column("anchor", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("key", String(32), nullable=False, server_default="", index=True, doc="See `Chunk.key`."),
+    Column("key", String(60), nullable=False, server_default="", index=True, doc="See `Chunk.key`."),
     Column("line", Integer, nullable=False, server_default="0"),
     Column("language", String(8), nullable=False, server_default=""),
 )

@@ -13,18 +13,19 @@ _LONG = 8
 """From this many letters two slips are allowed, below it one."""
 
 
-def correct(text: str, *, known: Mapping[str, int], is_known: Callable[[str], bool]) -> str:
+def correct(text: str, *, known: Callable[[str], Mapping[str, int]], is_known: Callable[[str], bool]) -> str:
     """The text with its unknown words corrected.
 
-    `known` are the words of the documents in lower case with how often they come, which decides between words that
-    are equally near; `is_known` also knows their other forms.
+    `known` gives the words of the documents that begin with a letter, in lower case, with how often they come, which
+    decides between words that are equally near; `is_known` also knows their other forms.
     """
 
     def replacement(match: re.Match[str]) -> str:
         word = match.group()
         if len(word) < _SHORTEST or word[0].isupper() or is_known(word):
             return word
-        return _nearest(word.casefold(), known) or word
+        folded = word.casefold()
+        return _nearest(folded, known(folded[:1])) or word
 
     return _WORD.sub(replacement, text)
 
@@ -34,6 +35,6 @@ def _nearest(word: str, known: Mapping[str, int]) -> str | None:
     from rapidfuzz.process import extract
 
     slips = 2 if len(word) >= _LONG else 1
-    candidates = [other for other in known if other[:1] == word[:1] and abs(len(other) - len(word)) <= slips]
+    candidates = [other for other in known if abs(len(other) - len(word)) <= slips]
     found = extract(word, candidates, scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=None)
     return min(found, key=lambda one: (one[1], -known[one[0]], one[0]))[0] if found else None

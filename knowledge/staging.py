@@ -1,24 +1,28 @@
 """Loading and embedding what is new, and writing it beside what is live: vectors before their rows.
 
 Nothing of it is visible before it is published. Whatever was staged when a run stopped is found again by the next one.
+A text is embedded once, however many documents and sources have it, and each source has a vector of its own for it: a
+source can be searched and forgotten by itself.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from knowledge.chunking import Chunker, Passage
-from knowledge.documents import Document, contextual_text
+from knowledge.documents import Document
 from knowledge.embedding import Embedder, Vectors
 from knowledge.errors import LoadError
-from knowledge.loaders import Loader, file_hash
+from knowledge.loaders import Loaded, Loader
 from knowledge.manifest import Manifest
 from knowledge.planning import Plan, Progress, ProgressCallback, ToLoad
 from knowledge.store import VectorStore
-from knowledge.versions import chunk_id, collection_name, version_id
+from knowledge.versions import collection_name, version_id
 
 _BATCH_CHUNKS = 512
 """Chunks embedded and written at a time: enough to sort by length, few enough to lose little in a crash."""
@@ -35,16 +39,10 @@ class _Loaded:
     version: str
 
     @property
-    def chunk_ids(self) -> list[str]:
-        """One for each passage."""
-        return [chunk_id(self.version, passage.position) for passage in self.passages]
-
-    @property
-    def texts(self) -> list[str]:
-        """What is embedded: `Chunk.contextual_text` of the chunks that are made of the passages."""
-        return [
-            contextual_text(self.document.title, passage.heading, passage.text) for passage in self.passages
-        ]
+    def texts(self) -> dict[str, str]:
+        """What is embedded, by key: `Chunk.contextual_text` of the chunks that are made of the passages."""
+        title = self.document.title
+        return {passage.key(title): passage.contextual_text(title) for passage in self.passages}
 
 
 class Stager:
@@ -62,28 +60,27 @@ class Stager:
     def stage(self, plan: Plan, progress: ProgressCallback) -> None:
         """Load, embed and write everything that is to be loaded, in batches."""
         batch: list[_Loaded] = []
-        for done, item in enumerate(plan.to_load, start=1):
+        files = ((item.file, item.source) for item in plan.to_load)
+        with closing(self._loader.load_all(files)) as loading:
             started = time.monotonic()
-            tick = partial(progress, Progress("index", done - 1, len(plan.to_load), item.file.path))
-            tick()
-            loaded = self._load(plan, item)
-            if loaded:
-                batch.append(loaded)
-            if sum(len(each.passages) for each in batch) >= _BATCH_CHUNKS or done == len(plan.to_load):
-                self._write(plan, batch, tick)
-                batch = []
-            plan.source_report(item.source).seconds += time.monotonic() - started
+            for done, item in enumerate(plan.to_load, start=1):
+                tick = partial(progress, Progress("index", done - 1, len(plan.to_load), item.file.path))
+                tick()
+                loaded = self._cut(plan, item, next(loading))
+                if loaded:
+                    batch.append(loaded)
+                if sum(len(each.passages) for each in batch) >= _BATCH_CHUNKS or done == len(plan.to_load):
+                    self._write(plan, batch, tick)
+                    batch = []
+                plan.source_report(item.source).seconds += time.monotonic() - started
+                started = time.monotonic()
 
-    def _load(self, plan: Plan, item: ToLoad) -> _Loaded | None:
+    def _cut(self, plan: Plan, item: ToLoad, file: Loaded) -> _Loaded | None:
         """A document cut into passages; None when the file failed or turned out to be known."""
-        content_hash = ""
-        try:
-            data = self._loader.read(item.file)
-            # The file may have changed since it was planned: what counts are the bytes that are loaded.
-            content_hash = file_hash(item.file, data)
-            document = self._loader.load(item.file, data, source=item.source)
-        except LoadError as error:
-            plan.fail(item.file, source=item.source, content_hash=content_hash, error=error)
+        # The file may have changed since it was planned: what counts are the bytes that are loaded.
+        content_hash, document = file.content_hash, file.result
+        if isinstance(document, LoadError):
+            plan.fail(item.file, source=item.source, content_hash=content_hash, error=document)
             return None
         plan.source_report(item.source).count(item.outcome)
         version = version_id(document.id, content_hash, plan.generation)
@@ -93,18 +90,21 @@ class Stager:
         return _Loaded(document, self._chunker.passages(document), item.file.path, content_hash, version)
 
     def _write(self, plan: Plan, batch: Sequence[_Loaded], tick: Callable[[], None]) -> None:
-        texts = [text for loaded in batch for text in loaded.texts]
-        known = self._known_vectors(plan, batch)
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        vectors = self._embedder.embed_documents(new, on_progress=lambda _: tick())
-        plan.report.embedded += len(new)
-        known.update(zip(new, vectors, strict=True))
-        for source in {loaded.document.source for loaded in batch}:
-            mine = [loaded for loaded in batch if loaded.document.source == source and loaded.passages]
-            ids = [id_ for loaded in mine for id_ in loaded.chunk_ids]
-            if ids:
-                rows = np.stack([known[text] for loaded in mine for text in loaded.texts])
-                self._store.add(collection_name(plan.generation, source), ids, rows)
+        texts: dict[str, dict[str, str]] = {}
+        for loaded in batch:
+            texts.setdefault(loaded.document.source, {}).update(loaded.texts)
+        holders = self._manifest.holders({key for group in texts.values() for key in group}, plan.generation)
+        missing = {
+            source: {key: text for key, text in group.items() if source not in holders.get(key, ())}
+            for source, group in texts.items()
+        }
+        vectors = self._vectors(
+            {key: text for group in missing.values() for key, text in group.items()}, holders, plan, tick
+        )
+        for source, group in missing.items():
+            if group:
+                rows = np.stack([vectors[key] for key in group])
+                self._store.add(collection_name(plan.generation, source), list(group), rows)
         for loaded in batch:
             self._manifest.stage(
                 loaded.document,
@@ -114,21 +114,22 @@ class Stager:
                 generation=plan.generation,
             )
 
-    def _known_vectors(self, plan: Plan, batch: Sequence[_Loaded]) -> dict[str, Vectors]:
-        """By text, what need not be embedded again: unchanged passages of edited files, and moved files."""
-        documents = {loaded.document.id for loaded in batch}
-        hashes = {loaded.content_hash for loaded in batch}
-        usable = [
-            version.version
-            for version in plan.versions.values()
-            if version.generation == plan.generation
-            and (version.id in documents or version.content_hash in hashes)
-        ]
-        by_source: dict[str, dict[str, str]] = {}
-        for chunk in self._manifest.chunks_of(usable):
-            by_source.setdefault(chunk.source, {})[chunk.id] = chunk.contextual_text
+    def _vectors(
+        self,
+        texts: Mapping[str, str],
+        holders: Mapping[str, AbstractSet[str]],
+        plan: Plan,
+        tick: Callable[[], None],
+    ) -> dict[str, Vectors]:
+        """By key: copied where another source has the same text, embedded otherwise."""
+        by_holder: dict[str, list[str]] = {}
+        for key in texts.keys() & holders.keys():
+            by_holder.setdefault(min(holders[key]), []).append(key)
         vectors: dict[str, Vectors] = {}
-        for source, texts in by_source.items():
-            found = self._store.vectors(collection_name(plan.generation, source), list(texts))
-            vectors.update((texts[id_], vector) for id_, vector in found.items())
+        for source, keys in by_holder.items():
+            vectors.update(self._store.vectors(collection_name(plan.generation, source), keys))
+        new = {key: text for key, text in texts.items() if key not in vectors}
+        embedded = self._embedder.embed_documents(list(new.values()), on_progress=lambda _: tick())
+        plan.report.embedded += len(new)
+        vectors.update(zip(new, embedded, strict=True))
         return vectors

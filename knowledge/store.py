@@ -1,4 +1,4 @@
-"""Vectors on disk: the only module that knows Chroma.
+"""Vectors in Chroma, in a folder or on a server: the only module that knows its client.
 
 Ids and vectors only; the text is in SQL. There is one collection per generation and source, because a
 metadata filter costs nine times an unfiltered query.
@@ -7,10 +7,12 @@ metadata filter costs nine times an unfiltered query.
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import httpx
 import numpy as np
 
+from knowledge.chroma_server import ATTEMPTS, TENANT, TIMEOUT, ChromaServer
 from knowledge.embedding import Vectors
 from knowledge.errors import IndexDamagedError, KnowledgeError
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PAGE = 1_000
+_NUMBERS_PER_REQUEST = 4_000_000
+"""Some 21 MB on the way to a server, which takes 40."""
 
 
 class VectorStore(Protocol):
@@ -54,11 +58,14 @@ class VectorStore(Protocol):
 
 
 class ChromaStore:
-    """Chroma in a folder on this machine; one per process and folder, used from any thread."""
+    """Chroma in a folder on this machine or on a server; one per process and place, used from any thread.
 
-    def __init__(self, path: Path) -> None:
+    What fails because a server restarts or is overwhelmed is tried again for some two seconds.
+    """
+
+    def __init__(self, place: Path | ChromaServer) -> None:
         """Opened when first used."""
-        self._path = path
+        self._place = place
         self._condition = threading.Condition()
         self._running = 0  # operations; the client is not closed under them
         self._closing = False  # new operations wait, or a busy bot would never let the client be closed
@@ -70,8 +77,9 @@ class ChromaStore:
 
         def work() -> None:
             found = self._create(collection)
-            for start in range(0, len(ids), _PAGE):
-                page = slice(start, start + _PAGE)
+            size = min(_PAGE, max(1, _NUMBERS_PER_REQUEST // vectors.shape[1]))
+            for start in range(0, len(ids), size):
+                page = slice(start, start + size)
                 found.upsert(ids=list(ids[page]), embeddings=np.asarray(vectors[page], dtype=np.float32))
 
         if ids:
@@ -166,7 +174,7 @@ class ChromaStore:
         self._disconnect()
 
     def close(self) -> None:
-        """Release files and threads; the store opens itself again when used."""
+        """Release files, connections and threads; the store opens itself again when used."""
         self._disconnect()
 
     def _disconnect(self) -> None:
@@ -178,59 +186,137 @@ class ChromaStore:
             self._condition.notify_all()
             self._collections.clear()
             if self._client is not None:
-                from chromadb.api.client import Client
-
                 client, self._client = self._client, None
-                if isinstance(client, Client):
-                    client.close()
+                _close(client)
 
     def _connect(self) -> "ClientAPI":
         with self._condition:
             if self._client is None:
-                import chromadb
-                from chromadb.config import Settings
-
-                self._path.mkdir(parents=True, exist_ok=True)
-                self._client = chromadb.PersistentClient(
-                    str(self._path), Settings(anonymized_telemetry=False)
+                self._client = (
+                    _open_server(self._place)
+                    if isinstance(self._place, ChromaServer)
+                    else _open_folder(self._place)
                 )
             return self._client
 
     def _find(self, name: str) -> "Collection | None":
         from chromadb.errors import NotFoundError
 
-        if name not in self._collections:
+        found = self._collections.get(name)
+        if found is None:
             try:
-                self._collections[name] = self._connect().get_collection(name, embedding_function=None)
+                found = self._connect().get_collection(name, embedding_function=None)
             except NotFoundError:
                 return None
-        return self._collections[name]
+            self._collections[name] = found
+        return found
 
     def _create(self, name: str) -> "Collection":
-        if name not in self._collections:
-            self._collections[name] = self._connect().get_or_create_collection(
+        found = self._collections.get(name)
+        if found is None:
+            found = self._connect().get_or_create_collection(
                 name, configuration={"hnsw": {"space": "cosine"}}, embedding_function=None
             )
-        return self._collections[name]
+            self._collections[name] = found
+        return found
 
     def _run(self, work: Callable[[], _T]) -> _T:
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        retrying = Retrying(
+            retry=retry_if_exception(self._passes),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.2, max=1),
+            before_sleep=lambda _: self._collections.clear(),
+            reraise=True,
+        )
         with self._condition:
             self._condition.wait_for(lambda: not self._closing)
             self._running += 1
         try:
-            return work()
+            return retrying(work)
         except KnowledgeError:
             raise
         except BaseException as error:
             # A panic in Chroma's Rust code arrives as a BaseException of a class that cannot be imported.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            raise IndexDamagedError(
-                f"The vectors in {self._path} cannot be read or written ({type(error).__name__}). "
-                f"Check the disk's space and permissions; if they are fine, delete the folder and "
-                f"run `parley reindex`."
-            ) from error
+            raise self._explain(error) from error
         finally:
             with self._condition:
                 self._running -= 1
                 self._condition.notify_all()
+
+    def _passes(self, error: BaseException) -> bool:
+        from chromadb.errors import NotFoundError
+
+        # A collection that another process has dropped since it was looked up.
+        return isinstance(error, NotFoundError) or ChromaServer.passes(error)
+
+    def _explain(self, error: BaseException) -> KnowledgeError:
+        if isinstance(self._place, ChromaServer):
+            return self._place.explain(error)
+        if "dimension" in str(error):
+            return IndexDamagedError(
+                f"Vectors in {self._place} are of another embedding model than their names say; delete the folder and "
+                "run `parley reindex`."
+            )
+        return IndexDamagedError(
+            f"The vectors in {self._place} cannot be read or written ({type(error).__name__}). "
+            f"Check the disk's space and permissions; if they are fine, delete the folder and "
+            f"run `parley reindex`."
+        )
+
+
+def _open_folder(path: Path) -> "ClientAPI":
+    import chromadb
+    from chromadb.config import Settings
+
+    path.mkdir(parents=True, exist_ok=True)
+    return chromadb.PersistentClient(str(path), Settings(anonymized_telemetry=False))
+
+
+def _open_server(server: ChromaServer) -> "ClientAPI":
+    import chromadb
+    from chromadb.config import Settings
+
+    server.prepare()
+    client = chromadb.HttpClient(
+        host=server.url,
+        ssl=server.url.startswith("https:"),
+        headers=server.headers,
+        # Named, as variables of the environment meant for a server would be taken for ours.
+        settings=Settings(
+            anonymized_telemetry=False,
+            chroma_server_host=None,
+            chroma_server_http_port=None,
+            chroma_client_auth_provider=None,
+        ),
+        tenant=TENANT,
+        database=server.database,
+    )
+    for session in _sessions(client):
+        session.timeout = TIMEOUT
+        session.event_hooks = {"response": [server.check]}
+    return client
+
+
+def _close(client: "ClientAPI") -> None:
+    from chromadb.api.client import Client
+
+    if isinstance(client, Client):
+        for session in _sessions(client):
+            session.close()
+        client.close()
+
+
+def _sessions(client: Any) -> list[httpx.Client]:
+    """The connections to a server; none to a folder.
+
+    Chroma's client waits for ever, knows no status but its own server's, and leaves connections open when it is closed:
+    only here can that be mended.
+    """
+    from chromadb.api.fastapi import FastAPI
+
+    servers = [client._server, client._admin_client._server]  # noqa: SLF001
+    return [server._session for server in servers if isinstance(server, FastAPI)]  # noqa: SLF001

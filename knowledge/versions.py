@@ -113,11 +113,6 @@ def chunk_id(version: str, position: int) -> str:
     return f"{version}-{position}"
 
 
-def version_of(chunk: str) -> str:
-    """The version that a chunk's id belongs to."""
-    return chunk.rpartition("-")[0]
-
-
 def collection_name(generation: str, source: str) -> str:
     """The store's collection for a source in a generation."""
     return f"{COLLECTION_PREFIX}{generation}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"

@@ -56,13 +56,13 @@ def all_commands(app: "App", engine: "Engine") -> list[Command]:
 
     listed = [
         stop_command(lambda message: _stop(app, message)),
-        status_command(lambda: _status(app)),
+        status_command(lambda: _status(app), visible_to=app.library.visible_to),
         *sources.commands(),
         *Reindex(app.reindexing, source_names=source_names, visible_to=app.library.visible_to).commands(),
         *rollback_commands(lambda revision: _roll_back(app, revision)),
         *channel_commands(app.places, source_names=source_names),
         *model_commands(installed=app.models.installed, in_use=app.models.in_use, use=app.models.use),
-        jobs_command(app.jobs.listing),
+        jobs_command(app.jobs.listing, visible_to=app.library.visible_to),
         feedback_command(lambda since, until: as_markdown(summary(app.feedback, since=since, until=until))),
         *forget_commands(Forgetting(engine), named=lambda text, platform: person(text, platform=platform)),
     ]
@@ -124,7 +124,7 @@ async def _status(app: "App") -> Status:
         answering=answering,
         sources=dict.fromkeys(app.sources.names, (0, 0)) | counts,
         index=_index(app),
-        jobs=[job_line(job, now) for job in _last(jobs)],
+        jobs={job.name: job_line(job, now) for job in _last(jobs)},
         versions={
             "Parley": version("parley-bot"),
             "embedding model": await asyncio.to_thread(_embedder, app),

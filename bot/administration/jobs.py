@@ -1,23 +1,29 @@
 """`jobs`: what is done by the clock, when it was done last, and when it is due."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bot.administration.naming import ELSEWHERE, is_alone, nameable_jobs
 from bot.commands import Command, Request
 
 if TYPE_CHECKING:
     from bot.jobs import JobInfo
 
 
-def jobs_command(listed: Callable[[], Sequence["JobInfo"]]) -> Command:
-    """`listed` blocks."""
+def jobs_command(
+    listed: Callable[[], Sequence["JobInfo"]], *, visible_to: Mapping[str, frozenset[str]]
+) -> Command:
+    """`listed` blocks; `visible_to` says who may see each source."""
 
-    async def run(_: Request) -> str:
-        jobs = await asyncio.to_thread(listed)
-        now = datetime.now(UTC)
-        return "\n".join(job_line(job, now) for job in jobs) or "Nothing is done by the clock."
+    async def run(request: Request) -> str:
+        jobs = {job.name: job for job in await asyncio.to_thread(listed)}
+        now, message = datetime.now(UTC), request.message
+        lines = [job_line(jobs[name], now) for name in nameable_jobs(jobs, message, visible_to)]
+        if not is_alone(message):
+            lines.append(ELSEWHERE)
+        return "\n".join(lines) or "Nothing is done by the clock."
 
     return Command(name="jobs", about="what is done by the clock, last and next", needs_admin=True, run=run)
 

@@ -5,12 +5,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.administration.differences import described, dropped, progress_text, rolled, without_file
+from bot.administration.naming import nameable
 from bot.commands import Command, Report, Request, listing
 from bot.config import NAME
 from bot.errors import UsageError
 from bot.notices import Action, Notice
 from bot.reindexing import Reindexing, Run
-from knowledge.access import EVERYONE
 from knowledge.errors import EvaluationDropError
 
 if TYPE_CHECKING:
@@ -95,10 +95,7 @@ class Reindex:
 
     def _may_name(self, request: Request, source: str) -> bool:
         """Whether files of the source may be named where everybody there reads it."""
-        message = request.message
-        if message.addressed == "direct":
-            return True
-        return not self._visible_to.get(source, frozenset()).isdisjoint({EVERYONE, message.place})
+        return bool(nameable([source], request.message, self._visible_to))
 
     def _reporting(self, request: Request, only: str | None) -> Report:
         """Shows progress to everybody there, without the names of files that not all of them may see."""
@@ -135,7 +132,8 @@ class Reindex:
         name = request.argument.casefold()
         known = self._source_names()
         if name and name not in known:
-            there = f"the sources are {listing(known, 'and')}" if known else "there are no sources yet"
+            named = nameable(known, request.message, self._visible_to)
+            there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
             raise UsageError(f"There is no source `{name}`; {there}.")
         return name or None
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bot.administration.naming import ELSEWHERE, is_alone, nameable
 from bot.commands import Command, Request, code, listing
 from bot.config import NAME, SourceSettings
 from bot.errors import UsageError
@@ -85,9 +86,12 @@ class Sources:
             command("sources drop", "forget a source without asking", self._removed, is_listed=False),
         ]
 
-    async def _list(self, _: Request) -> str:
+    async def _list(self, request: Request) -> str:
         counts = await asyncio.to_thread(self._counts)
-        lines = [_line(source, counts.get(source.name, (0, 0))) for source in self._listed()]
+        sources = {source.name: source for source in self._listed()}
+        lines = [_line(sources[name], counts.get(name, (0, 0))) for name in self._nameable(request)]
+        if sources and not is_alone(request.message):
+            lines.append(ELSEWHERE)
         return "\n".join(lines) or "There are no sources yet: `sources add NAME FOLDER`, or edit parley.toml."
 
     async def _added(self, request: Request) -> Notice:
@@ -160,11 +164,16 @@ class Sources:
         await self._remove(name)
         return f"Source `{name}` is forgotten; nobody finds its documents any more."
 
+    def _nameable(self, request: Request) -> list[str]:
+        """The sources that all who see the reply may know of."""
+        visible_to = {source.name: frozenset(source.visible_to) for source in self._listed()}
+        return nameable(visible_to, request.message, visible_to)
+
     def _known(self, request: Request) -> str:
         name = request.argument.casefold()
-        names = [source.name for source in self._listed()]
-        if name not in names:
-            there = f"the sources are {listing(names, 'and')}" if names else "there are no sources yet"
+        if name not in {source.name for source in self._listed()}:
+            named = self._nameable(request)
+            there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
             raise UsageError(f"There is no source {code(name)}; {there}.")
         return name
 

@@ -1,9 +1,12 @@
 """`status`: how it goes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from bot.administration.naming import ELSEWHERE, is_alone, nameable, nameable_jobs
 from bot.commands import Command, Request
+
+BEING_READ = "sources are being read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,29 +24,34 @@ class Status:
     """Documents and passages by name of the source."""
     index: str = ""
     """What is being done with the documents now, or how current they are."""
-    jobs: Sequence[str] = ()
-    """A line for each of the last jobs, those that failed first."""
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    """A line for each of the last jobs, by name, those that failed first."""
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def status_command(ask: Callable[[], Awaitable[Status]]) -> Command:
-    """`status`, for admins; `ask` gathers the facts."""
+def status_command(
+    ask: Callable[[], Awaitable[Status]], *, visible_to: Mapping[str, frozenset[str]]
+) -> Command:
+    """`status`, for admins; `ask` gathers the facts, and `visible_to` says who may see each source."""
 
-    async def run(_: Request) -> str:
-        status = await ask()
+    async def run(request: Request) -> str:
+        status, message = await ask(), request.message
+        named = nameable(status.sources, message, visible_to)
         sources = [
-            f"- source `{name}`: {documents:,} documents, {passages:,} passages"
-            for name, (documents, passages) in status.sources.items()
+            f"- source `{name}`: {status.sources[name][0]:,} documents, {status.sources[name][1]:,} passages"
+            for name in named
         ]
+        jobs = [status.jobs[name] for name in nameable_jobs(status.jobs, message, visible_to)]
         versions = ", ".join(f"{name} {version}" for name, version in status.versions.items())
         lines = (
             f"- model: {status.model}",
             status.speed and f"- speed: {status.speed}",
             f"- questions: {status.answering} being answered, {status.waiting} waiting",
-            *(sources or ["- documents: none yet"]),
-            status.index and f"- index: {status.index}",
-            *(status.jobs or ["- jobs: none has run yet"]),
+            *(sources if status.sources else ["- documents: none yet"]),
+            status.index and f"- index: {status.index if is_alone(message) else BEING_READ}",
+            *(jobs if status.jobs else ["- jobs: none has run yet"]),
             versions and f"- versions: {versions}",
+            "" if is_alone(message) else ELSEWHERE,
         )
         return "\n".join(line for line in lines if line)
 

@@ -26,6 +26,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         "database": _database,
         "sources": _sources,
         "embedding model": _embedding_model,
+        "vectors": _vectors,
         "index": _index,
         "language model": _language_model,
     }
@@ -104,6 +105,15 @@ def _embedding_model(loaded: "Settings") -> str:
     with open_library(loaded) as library:
         vector = library.embedder.embed_queries(["a question"])
         return f"{library.embedder.fingerprint}, {vector.shape[1]} dimensions"
+
+
+def _vectors(loaded: "Settings") -> str:
+    from bot.library import vector_server
+
+    server = vector_server(loaded)
+    if server is None:
+        return f"in {loaded.data_dir / 'chroma'}"
+    return f"in the database '{server.database}' of Chroma {server.prepare()} at {server.url}"
 
 
 def _index(loaded: "Settings") -> str:

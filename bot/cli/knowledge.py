@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,26 +25,37 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[
+        str,
+        typer.Argument(help="What to look for; `in:handbook tag:policy since:2026-01 …` narrows it down."),
+    ],
     *,
     top: Annotated[int, typer.Option("--top", min=1, max=50, help="How many passages.")] = 6,
     as_json: AsJson = False,
 ) -> None:
     """Show the passages that a question would be answered from."""
+    from datetime import date
+
     from bot.errors import UsageError
     from bot.library import open_library
     from bot.reports import hit_json
+    from knowledge.filters import parse, without_filters
 
-    if not query.strip():
+    if not without_filters(query).strip():
         raise UsageError(
             'There is nothing to look for: give a few words, as in `parley search "hotel limit"`.'
         )
     with open_library(settings()) as library:
-        hits = library.search(query, sources=library.visible_to_everyone, top_k=top)
+        visible = library.visible_to_everyone
+        tags = {name: library.source_tags.get(name, frozenset()) for name in sorted(visible)}
+        text, where = parse(query, sources=tags, today=date.today())  # noqa: DTZ011 - the person's day
+        hits = library.search(text, sources=visible, top_k=top, where=where)
     if as_json:
         print_json([hit_json(hit) for hit in hits])
         return
     console = out()
+    if where:
+        console.print(where.sentence + "\n", markup=False)
     if not hits:
         console.print("Nothing was found. `parley sources` shows what is indexed.")
     for hit in hits:
@@ -135,14 +147,32 @@ def retrieval(
         str | None, typer.Argument(help="Only this source; else all that have questions.")
     ] = None,
     *,
+    beir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Not your sources, but a test collection: a folder with corpus.jsonl, queries.jsonl and qrels.tsv."
+        ),
+    ] = None,
+    tradeoff: Annotated[
+        bool,
+        typer.Option(
+            "--tradeoff", help='Also show what a threshold for "I don\'t know" would do to the questions.'
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try a source's questions on what is indexed: is a right document among the first five passages?"""
     from bot.errors import UsageError
     from bot.library import open_library
+    from bot.tradeoff import lines
     from feedback.evaluate import RECALL_K
     from feedback.metrics import Proportion
 
+    if beir:
+        if source:
+            raise UsageError("Give the name of a source, or `--beir` with a folder, not both.")
+        _collection(beir, as_json=as_json)
+        return
     with open_library(settings()) as library:
         names = [source] if source else [one.name for one in library.settings.sources if one.evaluation]
         if not names:
@@ -151,8 +181,14 @@ def retrieval(
             )
         with working("Searching"):
             results = [library.evaluate(name) for name in names]
+            tradeoffs = {name: library.tradeoff(name) for name in names} if tradeoff else {}
     if as_json:
-        print_json([asdict(result) | {"at": result.at.isoformat()} for result in results])
+        print_json([
+            asdict(result)
+            | {"at": result.at.isoformat()}
+            | ({"tradeoff": tradeoffs[result.source].rows_json} if tradeoff else {})
+            for result in results
+        ])  # fmt: skip
         return
     for result in results:
         span = Proportion(result.found, result.questions).interval
@@ -164,6 +200,47 @@ def retrieval(
         )
         if result.missed:
             out().print(f"  not found: {', '.join(result.missed)}", markup=False)
+    for one in tradeoffs.values():
+        out().print("\n" + "\n".join(lines(one)), markup=False, soft_wrap=True)
+
+
+def _collection(folder: Path, *, as_json: bool) -> None:
+    """Index and search a test collection in a throwaway folder, and show how well its documents are found."""
+    from bot import beir
+    from bot.config import find_file, parse_settings
+
+    # Anybody may want to compare figures before there are any sources.
+    file = find_file()
+    loaded = settings() if file.exists() else parse_settings("", file=file, environ={})
+    collection = beir.read_collection(folder)
+    with sync_progress(quiet=as_json) as on_progress:
+        run = beir.search(collection, knowledge=loaded.knowledge, on_progress=on_progress)
+    figures = asdict(beir.Figures.of(collection, run.rankings))
+    if as_json:
+        print_json({
+            "documents": run.documents,
+            "passages": run.passages,
+            "queries": len(run.rankings),
+            "embedding_model": run.embedding_model,
+            "figures": {
+                name: {"value": figure["value"], **figure["interval"]} for name, figure in figures.items()
+            },
+        })  # fmt: skip
+        return
+    out().print(
+        f"{len(run.rankings)} queries on {run.documents} documents in {run.passages} passages, "
+        f"{run.embedding_model}; with 95% intervals:",
+        markup=False,
+    )
+    for name, title in (
+        ("ndcg_at_10", "nDCG@10"),
+        ("recall_at_5", "recall@5"),
+        ("recall_at_20", "recall@20"),
+        ("mrr", "MRR"),
+    ):
+        figure = figures[name]
+        low, high = figure["interval"]["low"], figure["interval"]["high"]
+        out().print(f"  {title:<10} {figure['value']:.3f}  ({low:.3f} to {high:.3f})", markup=False)
 
 
 def sources(*, as_json: AsJson = False) -> None:

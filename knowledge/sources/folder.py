@@ -1,8 +1,11 @@
 """A folder on this machine.
 
-Hidden files and folders are skipped. A symbolic link out of the root is never followed; one inside the root
-only where its target is not found under its own name (Kubernetes mounts files as links into a hidden folder).
-Every folder is visited once, so that loops of links are harmless.
+Hidden files and folders are skipped. A symbolic link out of the root is never followed, one inside the root only where
+its target is not found under its own name (Kubernetes mounts files as links into a hidden folder). Every folder is
+visited once, so that loops of links are harmless.
+
+What looks like a document and cannot be read is listed with its problem, and so is a folder that cannot be listed:
+nothing that is missing may look as if somebody had deleted it.
 """
 
 import os
@@ -11,18 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from knowledge.errors import SourceError
+from knowledge.formats import KNOWN_TYPES
+from knowledge.sources.opening import OUTSIDE, cannot_be_read, no_file
 from knowledge.sources.patterns import Patterns
 from knowledge.sources.protocol import SourceFile
 
-KNOWN_TYPES = frozenset({
-    ".md", ".markdown", ".txt", ".rst", ".html", ".htm", ".pdf", ".docx", ".pptx", ".xlsx", ".csv", ".ipynb",
+ARCHIVE_TYPES = frozenset({
+    ".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".mbox",
 })  # fmt: skip
+"""Files that hold others, see `knowledge.sources.archives`."""
+LISTED_TYPES = KNOWN_TYPES | ARCHIVE_TYPES
+_DEEPEST = 100
+"""Folders within folders; far more than anybody has, and what a loop of mounts would have."""
 
 
 @dataclass(frozen=True)
 class FolderSource:
     """Files below `root` that match `include` and not `exclude`, see `Patterns`; an empty `include` means every type
-    that can be loaded.
+    that can be loaded or unpacked.
     """
 
     name: str
@@ -33,50 +42,102 @@ class FolderSource:
 
     def files(self) -> Iterator[SourceFile]:
         """Files sorted by path within each folder; raises SourceError when the root cannot be listed."""
-        root = self.root.expanduser().resolve()
-        if not root.is_dir():
+        try:
+            root = self.root.expanduser().resolve()
+            is_folder = root.is_dir()
+        except (OSError, RuntimeError) as error:
+            raise self._not_listed(error) from error
+        if not is_folder:
             raise SourceError(
                 f"Source '{self.name}': the folder {printable(self.root)} does not exist or is no folder. "
                 f"Create it, or correct the path of this source in the configuration."
             )
+        before = self._identity(root)
+        yield from self._walk(root, root, "", {root})
+        if self._identity(root) != before:
+            raise SourceError(
+                f"Source '{self.name}': the folder {printable(self.root)} was replaced by another one while it was "
+                f"listed. Try again when nobody moves or mounts it."
+            )
+
+    def _identity(self, root: Path) -> tuple[int, int]:
+        """Another one when another file system was mounted there, or this one is gone; raises SourceError."""
         try:
             with os.scandir(root):
-                pass
+                status = root.stat()
         except OSError as error:
-            raise SourceError(
-                f"Source '{self.name}': the folder {printable(self.root)} cannot be listed "
-                f"({error.strerror}). Give the user that runs Parley the right to read it."
-            ) from error
-        yield from self._walk(root, root, "", {root})
+            raise self._not_listed(error) from error
+        return status.st_dev, status.st_ino
+
+    def _not_listed(self, error: Exception) -> SourceError:
+        reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+        return SourceError(
+            f"Source '{self.name}': the folder {printable(self.root)} cannot be listed ({reason}). "
+            f"Give the user that runs Parley the right to read it."
+        )
 
     def _walk(self, root: Path, folder: Path, prefix: str, seen: set[Path]) -> Iterator[SourceFile]:
+        path = prefix.rstrip("/")
+        if prefix.count("/") > _DEEPEST:
+            yield _bad(root, path, f"the folder lies more than {_DEEPEST} folders deep; move or exclude it")
+            return
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            return  # a folder below the root that may not be read is left out like a hidden one
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # deleted a moment ago; the root is looked at again at the end
+        except OSError as error:
+            if not self._patterns.leave_out(PurePosixPath(path)):
+                yield _bad(root, path, cannot_be_read(error, what="the folder cannot be listed"))
+            return
         for entry in entries:
-            path = f"{prefix}{entry.name}"
-            if entry.name.startswith("."):
-                continue
-            try:
-                real = Path(entry.path)
-                if entry.is_symlink():
-                    real = real.resolve(strict=True)
-                    if not real.is_relative_to(root) or not _is_hidden(real.relative_to(root)):
-                        continue
-                if entry.is_dir():
-                    if real not in seen:
-                        seen.add(real)
-                        yield from self._walk(root, real, f"{path}/", seen)
-                elif entry.is_file() and self._patterns.want(PurePosixPath(path), types=KNOWN_TYPES):
-                    shown = printable(path)
-                    yield SourceFile(path=shown, uri=printable(root / path), local=Path(entry.path))
-            except (OSError, RuntimeError):
-                continue  # a dangling or circular link
+            if not entry.name.startswith("."):
+                yield from self._found(root, entry, f"{prefix}{entry.name}", seen)
+
+    def _found(self, root: Path, entry: os.DirEntry[str], path: str, seen: set[Path]) -> Iterator[SourceFile]:
+        """What this entry of a folder brings."""
+        is_wanted = self._patterns.want(PurePosixPath(path), types=LISTED_TYPES)
+        try:
+            real = Path(entry.path)
+            if entry.is_symlink():
+                real = real.resolve(strict=True)
+                if not real.is_relative_to(root):
+                    if is_wanted or (entry.is_dir() and not self._patterns.leave_out(PurePosixPath(path))):
+                        yield _bad(root, path, OUTSIDE)
+                    return
+                if not _is_hidden(real.relative_to(root)):
+                    return
+            if entry.is_dir():
+                if real not in seen:
+                    seen.add(real)
+                    yield from self._walk(root, real, f"{path}/", seen)
+            elif is_wanted:
+                problem = "" if entry.is_file() else no_file(entry.stat().st_mode)
+                yield _listed(root, path, local=Path(entry.path), problem=problem)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links, before Python 3.13
+            if is_wanted:
+                yield from _failed(root, entry, path, error)
 
     @property
     def _patterns(self) -> Patterns:
         return Patterns(self.include, self.exclude)
+
+
+def _listed(root: Path, path: str, *, local: Path, problem: str = "") -> SourceFile:
+    return SourceFile(
+        path=printable(path), uri=printable(root / path), local=local, problem=problem, root=root
+    )
+
+
+def _failed(root: Path, entry: os.DirEntry[str], path: str, error: Exception) -> Iterator[SourceFile]:
+    if entry.is_symlink():
+        yield _bad(root, path, "the link leads nowhere, or in a circle; correct or exclude it")
+    elif isinstance(error, OSError) and not isinstance(error, FileNotFoundError):  # deleted a moment ago
+        yield _bad(root, path, cannot_be_read(error))
+
+
+def _bad(root: Path, path: str, problem: str) -> SourceFile:
+    return _listed(root, path, local=root / path, problem=problem)
 
 
 def _is_hidden(path: Path) -> bool:

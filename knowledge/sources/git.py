@@ -1,7 +1,8 @@
 """A git repository: cloned into the data folder, and brought up to date on each reading.
 
-Only the newest state is fetched, and of that only files that can be documents where the server supports it. A branch
-whose history was rewritten is taken as it is. A clone that is damaged is made again. Submodules and files that Git LFS
+Only files that can be documents are fetched where the server supports it, and then also what the last commits changed,
+for the days of the documents; else only the newest state, and no days. A branch whose history was rewritten is taken as
+it is. A clone that is damaged is made again. Submodules and files that Git LFS
 keeps elsewhere are not fetched; links are treated as `FolderSource` treats them, within what was fetched.
 """
 
@@ -15,8 +16,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from knowledge.errors import SourceError
-from knowledge.sources.folder import KNOWN_TYPES, FolderSource
+from knowledge.formats import KNOWN_TYPES
+from knowledge.sources.folder import FolderSource
 from knowledge.sources.forges import file_address, folder_address
+from knowledge.sources.git_dates import COMMITS, hands_out_history_alone, last_changes
 from knowledge.sources.git_program import (
     Git,
     GitError,
@@ -33,6 +36,7 @@ log = logging.getLogger(__name__)
 _NOW = "refs/parley/now"
 _SPARING = ("--depth=1", "--filter=blob:none")
 """Without history, and files only when they are written. Most servers can; those that know no filter ignore it."""
+_WITH_HISTORY = (f"--depth={COMMITS}", "--filter=blob:none")
 _LOCKED_OUT = (
     r"could not read (Username|Password)|Authentication failed|Permission denied|access denied|error: 40[13]"
 )
@@ -84,6 +88,7 @@ class GitSource:
                 git = self._git()
                 ref, commit = self._newest(git)
                 self._bring(git, folder, ref, commit)
+                dates = self._dates(git, folder)
             except GitMissingError as error:
                 raise SourceError(
                     f"Source '{self.name}': the program `git` is not installed; install it, then try again."
@@ -94,8 +99,13 @@ class GitSource:
         web = f"{self.web.rstrip('/')}/" if self.web else folder_address(self.url, ref)
         listed = FolderSource(self.name, root, self.visible_to, self.include, self.exclude).files()
         for file in listed:
-            path = os.fspath(file.local.relative_to(root.resolve())) if web else ""
-            yield replace(file, uri=file_address(web, path)) if web else file
+            path = os.fspath(file.local.relative_to(root.resolve()))
+            known = {"date": dates[path]} if path in dates else {}
+            yield replace(
+                file,
+                uri=file_address(web, path) if web else file.uri,
+                metadata={**file.metadata, **known},
+            )
 
     def _git(self) -> Git:
         if self.token_file is None:
@@ -171,11 +181,31 @@ class GitSource:
             run("config", "remote.origin.url", self.url)
         if commit not in run("for-each-ref", "--format=%(objectname)", _NOW):
             fetch = ("fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head")
-            run(*fetch, *(() if plain else _SPARING), "origin", f"+{ref}:{_NOW}")
+            history = repository / "parley-history"  # the mark of a server that hands it out alone
+            if plain:
+                run(*fetch, "origin", f"+{ref}:{_NOW}")
+            else:
+                run(*fetch, *(_WITH_HISTORY if history.exists() else _SPARING), "origin", f"+{ref}:{_NOW}")
+                if not history.exists() and hands_out_history_alone(run, _NOW):
+                    run(*fetch, *_WITH_HISTORY, "origin", f"+{ref}:{_NOW}")
+                    history.touch()
         (repository / "info").mkdir(exist_ok=True)
         (repository / "info" / "sparse-checkout").write_text(wanted_by_git(self.include), encoding="utf-8")
         run("read-tree", "--reset", "-u", _NOW)
         run("clean", "--quiet", "-ffdx")
+
+    def _dates(self, git: Git, folder: Path) -> dict[str, str]:
+        """See `last_changes`; a history that cannot be read costs the days and nothing else."""
+        repository = folder / "clone" / "repository"
+
+        def run(*arguments: str) -> str:
+            return git.run(f"--git-dir={repository}", *arguments)
+
+        try:
+            return last_changes(run, _NOW, repository=repository)
+        except (GitError, OSError, ValueError) as error:
+            log.warning("Source '%s': its documents have no days: %s.", self.name, error)
+            return {}
 
     @property
     def _shown(self) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from knowledge.formats import is_generated
+
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
@@ -19,12 +21,13 @@ class Patterns:
     def want(self, path: PurePosixPath, *, types: AbstractSet[str] | None = None) -> bool:
         """Whether the file is a document of the source.
 
-        An empty `include` stands for files with one of the suffixes `types`, or for all files when there are none.
+        An empty `include` stands for files with one of the suffixes `types` that people read, or for all files when
+        there are no types.
         """
         if self.include:
             included = any(matches(path, pattern) for pattern in self.include)
         else:
-            included = types is None or path.suffix.lower() in types
+            included = types is None or (has_type(path, types) and not is_generated(path.name))
         return included and not self.leave_out(path)
 
     def leave_out(self, path: PurePosixPath) -> bool:
@@ -37,6 +40,11 @@ def matches(path: PurePosixPath, pattern: str) -> bool:
     if "/" not in pattern:
         return fnmatchcase(path.name, pattern)
     return _match_parts(path.parts, tuple(part for part in pattern.split("/") if part))
+
+
+def has_type(path: PurePosixPath, types: AbstractSet[str]) -> bool:
+    """Whether the name ends in one of these suffixes, which are lower case and may have two parts, as '.tar.gz'."""
+    return path.suffix.lower() in types or "".join(path.suffixes[-2:]).lower() in types
 
 
 def _match_parts(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:

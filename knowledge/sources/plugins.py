@@ -47,10 +47,12 @@ class PluginSource:
     data_dir: Path
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    place: str = ""
+    """What says where its documents come from; empty: all of its settings do."""
 
     def files(self) -> Iterator[SourceFile]:
         """What the plugin lists and the patterns want; SourceError for whatever goes wrong in it."""
-        place = f"{self.kind} {json.dumps(self.settings, sort_keys=True, default=str)}"
+        place = self.place or f"{self.kind} {json.dumps(self.settings, sort_keys=True, default=str)}"
         with fetching(self.data_dir, source=self.name, place=place) as folder:
             files = self._listed(folder)
         patterns = Patterns(self.include, self.exclude)

@@ -19,7 +19,10 @@ class SourceFile:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the source knows about it, see `Document.metadata`; what the file itself says comes first."""
     problem: str = ""
-    """Why it cannot be read, a clause with the way out: it is reported, and the rest of the source is indexed."""
+    """Why it cannot be read, a clause with the way out: it is reported, and the rest of the source is indexed. It may
+    be a folder or an archive as well: what was indexed at this path and below it stays as it was."""
+    root: Path | None = None
+    """Where given, the bytes may come only from below this folder, which is no link."""
 
 
 class Source(Protocol):

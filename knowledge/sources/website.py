@@ -74,7 +74,8 @@ class WebsiteSource:
             except (UnreachableError, TroubleError) as error:
                 raise SourceError(f"Source '{self.name}': {self.url} cannot be read: {error}.") from error
         for path, page in documents.items():
-            yield SourceFile(path, page.url, store.body(page))
+            day = page.day
+            yield SourceFile(path, page.url, store.body(page), {"date": day} if day else {})
 
     async def _read(self, store: PageStore) -> dict[str, Page]:
         """By path the documents."""

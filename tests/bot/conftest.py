@@ -18,6 +18,7 @@ from bot.messages import IncomingMessage
 from bot.places import Places
 from knowledge.chunking import Chunker, ChunkSettings
 from knowledge.documents import Chunk, Hit
+from knowledge.filters import EVERYTHING, Filter
 from tests.knowledge.fakes import HashingEmbedder
 from tests.postgres import database_url, postgres_url
 
@@ -43,7 +44,7 @@ class Words:
         self._frequency = Counter(word for text in texts for word in set(self.analyse(text)))
         self.document_count = len(texts)
 
-    def analyse(self, text: str) -> list[str]:
+    def analyse(self, text: str, *, language: str = "") -> list[str]:
         return re.findall(r"\w+", text.casefold())
 
     def corrected(self, query: str) -> str:
@@ -60,18 +61,24 @@ class FakeSearch:
         self.chunks = chunks
         self.embedder = HashingEmbedder(dimension=256)
         self.vocabulary = Words([chunk.contextual_text for chunk in chunks])
+        self.source_tags: dict[str, frozenset[str]] = {}
         self.queries: list[str] = []
         self._chunker = Chunker(self.embedder.tokenizer, ChunkSettings(capacity=60, minimum=2))
 
-    def search(self, query: str, *, sources: frozenset[str], top_k: int) -> list[Hit]:
+    def search(
+        self, query: str, *, sources: frozenset[str], top_k: int, where: Filter = EVERYTHING
+    ) -> list[Hit]:
         self.queries.append(query)
-        chunks = [chunk for chunk in self.chunks if chunk.source in sources]
+        chunks = [chunk for chunk in self.chunks if chunk.source in sources and where.admits(chunk)]
         if not chunks:
             return []
         vectors = self.embedder.embed_queries([query, *(chunk.contextual_text for chunk in chunks)])
         similarities = vectors[1:] @ vectors[0]
         hits = [Hit(chunk, float(s), float(s)) for chunk, s in zip(chunks, similarities, strict=True)]
         return sorted(hits, key=lambda hit: -hit.score)[:top_k]
+
+    def vocabulary_of(self, sources: frozenset[str]) -> Words:
+        return Words([chunk.contextual_text for chunk in self.chunks if chunk.source in sources])
 
     def cut(self, name: str, text: str) -> list[Chunk]:
         return cut(self._chunker, name, text)
@@ -105,4 +112,4 @@ def make_commands(engine: sa.Engine) -> Commands:
         return False
 
     channel = channel_commands(Places(engine), source_names=lambda: ["handbook"])
-    return Commands([status_command(status), stop_command(stop), *channel])
+    return Commands([status_command(status, visible_to={}), stop_command(stop), *channel])

@@ -44,6 +44,7 @@ def assistant(
     *,
     max_tokens: int = 256,
     visible_to: dict[str, frozenset[str]] | None = None,
+    rewrite: bool = False,
 ) -> Assistant:
     return Assistant(
         search=search,
@@ -52,6 +53,7 @@ def assistant(
         visible_to={"handbook": frozenset({"everyone"}), "secret": frozenset({"slack:C1"})}
         | (visible_to or {}),
         max_tokens=max_tokens,
+        rewrite=rewrite,
     )
 
 
@@ -438,3 +440,63 @@ async def test_a_follow_up_on_a_file_stays_with_the_file(search: FakeSearch, sto
     await events(bot, "and about the place?", files=files)
     assert search.queries[-1] == "What does about the price of dinner? and about the place?"
     assert store.turns()[0].turn.retrieved[0].title == "offsite.md"
+
+
+async def test_a_filter_narrows_the_search_and_the_answer_says_so(
+    search: FakeSearch, store: FeedbackStore
+) -> None:
+    llm = ScriptedLLM([FACT])
+    final = last(await events(assistant(search, store, llm), f"in:handbook {QUESTION}"))
+    assert final.answer == f"{FACT} [1]"
+    assert final.note == "I looked only in handbook."
+    assert search.queries == [QUESTION]
+    assert "in:handbook" not in str(llm.asked)
+    assert stored(store).question == f"in:handbook {QUESTION}"
+
+
+async def test_a_filter_that_lets_nothing_through_leaves_no_answer(
+    search: FakeSearch, store: FeedbackStore
+) -> None:
+    final = last(await events(assistant(search, store), f"tag:legal {QUESTION}"))
+    assert final.mode == "unknown"
+    assert final.answer == "I don't know: there are no such documents here."
+    assert final.note == "I looked only at what is tagged legal."
+
+
+async def test_an_unknown_source_is_answered_with_a_sentence_that_names_no_hidden_one(
+    search: FakeSearch, store: FeedbackStore
+) -> None:
+    for name in ("secret", "nowhere"):
+        final = last(await events(assistant(search, store), f"in:{name} {QUESTION}"))
+        assert final.answer == (
+            f"There is no source named '{name}' that I may use here; ask in one of: handbook."
+        )
+        assert (final.mode, final.sources) == ("unknown", ())
+    assert not search.queries
+
+
+async def test_the_files_of_a_thread_are_no_part_of_a_source(
+    search: FakeSearch, store: FeedbackStore
+) -> None:
+    files = [("receipts.md", "Receipts must be handed in within 90 days.")]
+    final = last(await events(assistant(search, store), f"in:handbook {QUESTION}", files=files))
+    assert {source.title for source in final.sources} == {"Travel"}
+
+
+async def test_a_model_may_complete_what_a_follow_up_is_searched_for(
+    search: FakeSearch, store: FeedbackStore
+) -> None:
+    completed = "How much leave do part-time employees get?"
+    llm = ScriptedLLM(["28 days.", completed, "Part-time employees get leave in proportion."])
+    bot = assistant(search, store, llm, rewrite=True)
+    await events(bot, "How much leave do full-time employees get?", thread="one")
+    await events(bot, "Something else entirely, about another matter of tunnels?", thread="two")
+    llm = ScriptedLLM([completed, "Part-time employees get leave in proportion."])
+    bot = assistant(search, store, llm, rewrite=True)
+    final = last(await events(bot, "and part-time employees?", thread="one"))
+    assert search.queries[-1] == completed
+    assert final.answer.startswith("Part-time employees get leave in proportion.")
+    asked_for_it, asked = (messages[-1].content for messages in llm.asked)
+    assert "full-time employees get?" in asked_for_it
+    assert "tunnels" not in asked_for_it  # which is another thread
+    assert asked.endswith("Question: and part-time employees?")

@@ -32,7 +32,7 @@ class Office:
         self.commands = Commands(
             [
                 *channel_commands(self.places, source_names=lambda: ["handbook", "wiki"]),
-                status_command(self._status),
+                status_command(self._status, visible_to={}),
                 stop_command(self._stop),
             ]
         )

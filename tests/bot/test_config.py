@@ -125,6 +125,14 @@ SITE = "[[sources]]\nname = 'a'\nkind = 'website'\n"
         (f"[llm]\nurl = 'http://a:{HUSH}@h/'", "put the key into PARLEY_LLM_API_KEY"),
         (f"[llm]\napi_key = '{HUSH}'", "set PARLEY_LLM_API_KEY instead"),
         (f"[web]\ntoken = '{HUSH}'", "set PARLEY_WEB_TOKEN instead"),
+        (f"[knowledge]\nchroma_token = '{HUSH}'", "set PARLEY_CHROMA_TOKEN instead"),
+        (f"[knowledge]\nchroma_url = 'http://a:{HUSH}@h/'", "put the token into PARLEY_CHROMA_TOKEN"),
+        ("[knowledge]\nchroma_url = 'h'", 'must be an address such as "http://localhost:8000"'),
+        (
+            "[knowledge]\nchroma_database = 'x'",
+            '`knowledge.chroma_database` is "x"; it must be 3 to 63 letters',
+        ),
+        ("[knowledge]\nembedding_device = 'gpu'", '`knowledge.embedding_device` is "gpu"; it must be "auto"'),
         ("[web]\nport = 0", "`web.port` is 0; it must be a whole number from 1 to 65535."),
         ("data_dir = '~nobody-of-this-name/x'", "it must be a path that leads somewhere"),
         (f"[llm]\napikey = '{HUSH}'", "`llm.apikey` is not a setting"),
@@ -207,11 +215,25 @@ def test_every_complaint_is_made_at_once(file: Path) -> None:
     message = _complaint(file, f"[llm]\ncontext = 3\n{source}{bad}")
     assert message.splitlines()[1:] == [
         "  `llm.context` is 3; it must be a whole number from 512 to 1048576.",
-        '  `sources[1].kind` is "wiki"; it must be "folder", "git" or "website".',
+        '  `sources[1].kind` is "wiki"; it must be "folder", "git", "website", "slack" or "discord".',
         '  `sources[1].name` is "A B"; it must be up to 64 of a-z, 0-9, "-" and "_", such as "handbook".',
         '  `sources[1].visible_to` is an empty list; it must be a list such as ["everyone"].',
     ]
     assert "`sources[1].name` is 'a', as is `sources[0].name`" in _complaint(file, source + source)
+
+
+def test_tags_and_how_questions_are_searched(file: Path) -> None:
+    source = "[[sources]]\nname = 'a'\npath = 'x'\n"
+    loaded = _load(
+        file, f"[knowledge]\nrewrite = 'model'\nrecency = 90.0\n{source}tags = ['HR', 'human resources']\n"
+    )
+    assert loaded.sources[0].tags == ("HR", "human resources")
+    assert (loaded.knowledge.rewrite, loaded.knowledge.recency) == ("model", 90)
+    for wrong in ("'a,b'", "'say \"x\"'", "' '", "'`x`'"):
+        complaint = _complaint(file, f"{source}tags = [{wrong}]\n")
+        assert 'it must be a list of words such as ["policy", "hr"], without commas' in complaint
+    assert "`knowledge.rewrite`" in _complaint(file, "[knowledge]\nrewrite = 'always'\n")
+    assert "`knowledge.recency` is -1" in _complaint(file, "[knowledge]\nrecency = -1\n")
 
 
 def test_complaints_about_the_environment(file: Path, tmp_path: Path) -> None:
@@ -378,10 +400,61 @@ def test_keys_of_kinds(file: Path) -> None:
     assert site.place == "https://docs.example.org/guide/"
 
 
+CHATS = "[[sources]]\nname = 'chat'\nkind = "
+
+
+def test_channels_are_seen_by_those_in_them_unless_told_otherwise(file: Path) -> None:
+    def seen(text: str) -> tuple[str, ...]:
+        return _load(file, f"{CHATS}{text}").sources[0].visible_to
+
+    assert seen("'slack'\nchannels = ['C024BE7LH']") == ("slack:C024BE7LH",)
+    assert seen("'discord'\nchannels = ['112233445566778899']") == ("discord:112233445566778899",)
+    assert seen("'slack'\nchannels = ['C1A']\nvisible_to = ['everyone']") == ("everyone",)
+    assert seen("'slack'\nchannels = ['C1A', 'C2A']\nvisible_to = ['slack:T1']") == ("slack:T1",)
+    several = _complaint(file, f"{CHATS}'slack'\nchannels = ['C1A', 'C2A']")
+    assert "`sources[0].visible_to`" in several
+    assert "say who may see all of it, or make each channel a source of its own" in several
+
+
+def test_settings_of_channels(file: Path) -> None:
+    (source,) = _load(
+        file, f"{CHATS}'slack'\nchannels = ['C1A']\ndays = 30\nbots = true\nleave_out = ['U1']"
+    ).sources
+    assert (source.channels, source.days, source.bots, source.leave_out) == (("C1A",), 30, True, ("U1",))
+    assert source.place == "slack C1A"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("'slack'", "`sources[0].channels` is missing; it must be a list of the ids of channels"),
+        ("'slack'\nchannels = ['#general']", 'a list of the ids of channels, such as ["C024BE7LH"]'),
+        ("'slack'\nchannels = ['D024BE7LH']", 'a list of the ids of channels, such as ["C024BE7LH"]'),
+        ("'discord'\nchannels = ['C024BE7LH']", 'such as ["112233445566778899"]'),
+        ("'slack'\nchannels = 'C1A'", "a list of the ids of channels"),
+        (
+            "'slack'\nchannels = ['C1A']\nurl = 'https://h/'",
+            'it belongs to sources of kind "git" and "website"',
+        ),
+        (
+            "'git'\nurl = 'https://h/x'\nchannels = ['C1A']",
+            'it belongs to sources of kind "slack" and "discord"',
+        ),
+        ("'git'\nurl = 'https://h/x'\nbots = true", 'it belongs to sources of kind "slack" and "discord"'),
+    ],
+)
+def test_complaints_about_channels(file: Path, text: str, expected: str) -> None:
+    complaint = _complaint(file, f"{CHATS}{text}")
+    assert expected in complaint
+    assert complaint.count("sources[0]") == 1
+
+
 def test_kinds_of_plugins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("knowledge.sources.plugins.installed_kinds", lambda: ["wiki"])
     text = "[[sources]]\nname = 'a'\nkind = 'wiki'\nsettings = { space = 'HR', deep = { x = 1 } }\n"
     (source,) = _load(file, text).sources
     assert source.settings == {"space": "HR", "deep": {"x": 1}}
     assert source.place == "wiki"
-    assert '"folder", "git", "website" or "wiki"' in _complaint(file, "[[sources]]\nname = 'a'\nkind = 'x'")
+    assert '"website", "slack", "discord" or "wiki"' in _complaint(
+        file, "[[sources]]\nname = 'a'\nkind = 'x'"
+    )

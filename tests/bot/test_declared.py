@@ -11,6 +11,7 @@ from bot.errors import UsageError
 from knowledge.access import visible_sources
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.git import GitSource
+from knowledge.sources.plugins import PluginSource
 from knowledge.sources.website import WebsiteSource
 
 EVERYONE = frozenset({"everyone"})
@@ -116,3 +117,43 @@ def test_other_patterns_are_no_other_place(tmp_path: Path) -> None:
     declared = Declared([first], data_dir=tmp_path)
     declared.change([first.model_copy(update={"include": ("*.pdf",), "pages": 3})], indexed={"a"})
     assert declared.visible_to == {"a": EVERYONE}
+
+
+def test_channels_are_read_by_their_platform_where_its_api_is(tmp_path: Path) -> None:
+    settings = SourceSettings(name="chat", kind="slack", channels=("C1A",), days=30)
+    declared = Declared([settings], data_dir=tmp_path, api_urls={"slack": "https://slack.example/api/"})
+    (made,) = declared.now.sources
+    assert isinstance(made, PluginSource)
+    assert (made.kind, made.visible_to) == ("slack", frozenset({"slack:C1A"}))
+    assert made.settings == {
+        "channels": ("C1A",),
+        "days": 30,
+        "bots": False,
+        "leave_out": (),
+        "api_url": "https://slack.example/api/",
+    }
+
+
+def test_another_channel_is_another_place_but_its_settings_are_not(tmp_path: Path) -> None:
+    first = SourceSettings(name="chat", kind="slack", channels=("C1A",), visible_to=("everyone",))
+    declared = Declared([first], data_dir=tmp_path)
+    place = declared.now.sources[0]
+    declared.change([first.model_copy(update={"days": 7, "bots": True})], indexed={"chat"})
+    assert declared.visible_to == {"chat": EVERYONE}
+    declared.change([first.model_copy(update={"channels": ("C1A", "C2A")})], indexed={"chat"})
+    assert declared.visible_to == {"chat": frozenset()}
+    now = declared.now.sources[0]
+    assert isinstance(place, PluginSource)
+    assert isinstance(now, PluginSource)
+    assert place.place == now.place
+
+
+def test_a_folder_never_holds_the_questions_that_it_is_tried_with(tmp_path: Path) -> None:
+    for name in ("rules.md", "questions [1].jsonl", "old/questions [1].jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    settings = source("docs").model_copy(
+        update={"path": tmp_path, "evaluation": tmp_path / "questions [1].jsonl"}
+    )
+    (made,) = Declared([settings], data_dir=tmp_path / "data").now.sources
+    assert [file.path for file in made.files()] == ["old/questions [1].jsonl", "rules.md"]

@@ -1,6 +1,7 @@
 """Files that people attach, and sources that are read, evaluated, changed and taken back."""
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from bot.config import Settings, load_settings
 from bot.errors import UsageError
 from bot.library import LONGEST_FILE, Library, open_library
 from feedback.errors import QuestionFileError
-from knowledge.errors import EvaluationDropError, LoadError
+from knowledge.errors import EvaluationDropError, LoadError, RerankingModelError
+from knowledge.filters import parse
 from knowledge.planning import Progress
 from tests.knowledge.fakes import HashingEmbedder
 from tests.knowledge.files import docx
@@ -50,6 +52,15 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(
         library.read_file(name, content)
 
 
+def test_the_limits_of_files_are_settings(library: Library) -> None:
+    knowledge = library.settings.knowledge.model_copy(update={"max_file_mb": 1})
+    library.settings = library.settings.model_copy(update={"knowledge": knowledge})
+    with pytest.raises(
+        LoadError, match=r"^large\.md: the file has 2 MB, the limit is 1 MB; split it or leave it out$"
+    ):
+        library.read_file("large.md", b"x" * 2_000_000)
+
+
 class Team:
     """A library of one folder, with a small embedding model of its own."""
 
@@ -77,7 +88,10 @@ class Team:
 
 @pytest.fixture
 def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
-    monkeypatch.setattr("bot.library.SentenceTransformerEmbedder", lambda _: HashingEmbedder(dimension=256))
+    monkeypatch.setattr(
+        "bot.library.SentenceTransformerEmbedder",
+        lambda *_, **__: HashingEmbedder(dimension=256),
+    )
     return Team(tmp_path)
 
 
@@ -172,3 +186,34 @@ def test_a_source_that_moves_is_searched_again_once_it_has_been_read(team: Team)
         assert found(library, "hotel") == []
         library.sync()
         assert found(library, "hotel") == ["VPN"]
+
+
+def test_a_search_can_be_narrowed_to_days_and_tags_and_may_prefer_what_is_young(team: Team) -> None:
+    today = datetime.now(UTC).date()
+    for name, day in (("old", date(2020, 1, 31)), ("young", today)):
+        team.write(
+            name, f"---\ndate: {day}\ntags: [pay]\n---\n# {name.title()}\n\nThe bonus is paid in {name} May."
+        )
+    settings = team.settings('tags = ["HR"]\n[knowledge]\nrecency = 30.0\n')
+    with open_library(settings) as library:
+        library.sync()
+        sources = library.visible_to_everyone
+
+        def titles(question: str) -> list[str]:
+            tags = {name: library.source_tags[name] for name in sources}
+            text, where = parse(question, sources=tags, today=today)
+            return [hit.chunk.title for hit in library.search(text, sources=sources, top_k=5, where=where)]
+
+        assert titles("since:2025 when is the bonus paid") == ["Young"]
+        assert titles("before:2021 when is the bonus paid") == ["Old"]
+        assert titles("tag:pay,hr when is the bonus paid") == ["Young", "Old"]
+        assert "Hotels" in titles("tag:hr when is the bonus paid")
+        assert titles("tag:nothing when is the bonus paid") == []
+
+
+def test_a_reranker_that_is_not_there_is_told_by_the_search(team: Team) -> None:
+    (team.folder / "judge").mkdir()
+    with open_library(team.settings('[knowledge]\nreranker = "judge"\n')) as library:
+        library.sync()
+        with pytest.raises(RerankingModelError, match=r"judge cannot be loaded.*knowledge\.reranker"):
+            found(library, "hotel")

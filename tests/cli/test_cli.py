@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chroma_server import free_port
 from tests.cli.conftest import Parley, lines
 
 HEAVY = (
@@ -114,6 +115,16 @@ def test_search_finds_the_passage(parley: Parley, folder: Path) -> None:
     assert "28 days" in parley("search", "how much leave do I get").out
 
 
+def test_a_search_can_be_narrowed_down(parley: Parley, folder: Path) -> None:
+    parley("reindex")
+    told = parley("search", "in:docs how much leave do I get").out
+    assert "I looked only in docs." in told
+    assert "28 days" in told
+    assert parley("search", "tag:nothing how much leave do I get", "--json").json == []
+    assert "no source named 'legal'" in parley("search", "in:legal leave").err
+    assert "There is nothing to look for" in parley("search", "in:docs").err
+
+
 def test_ask_json_is_an_interface(parley: Parley, folder: Path) -> None:
     parley("reindex")
     result = parley("ask", "How much may a hotel room in Vienna cost per night?", "--json")
@@ -194,6 +205,16 @@ def test_doctor_names_what_is_missing_and_then_is_content(parley: Parley, folder
     after = parley("doctor", "--json")
     assert after.code == 0
     assert all(finding["ok"] for finding in after.json)
+
+
+def test_doctor_asks_the_chroma_server(parley: Parley, folder: Path) -> None:
+    settings = folder / "parley.toml"
+    url = f"http://127.0.0.1:{free_port()}"
+    settings.write_text(settings.read_text().replace("[[", f"[knowledge]\nchroma_url = '{url}'\n[["))
+    asked = parley("doctor", "--json")
+    (found,) = [finding for finding in asked.json if finding["check"] == "vectors"]
+    assert (asked.code, found["ok"]) == (1, False)
+    assert f"No Chroma server answers at {url}" in found["detail"]
 
 
 def test_serve_without_a_platform_says_what_to_add(parley: Parley, folder: Path) -> None:

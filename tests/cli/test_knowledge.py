@@ -29,6 +29,13 @@ def test_a_drop_is_shown_forced_and_taken_back(parley: Parley, folder: Path) -> 
     parley("reindex")
     measured = parley("eval", "retrieval", "docs", "--json").json
     assert (measured[0]["found"], measured[0]["questions"], measured[0]["missed"]) == (2, 2, [])
+    assert "tradeoff" not in measured[0]
+    rows = parley("eval", "retrieval", "--tradeoff", "--json").json[0]["tradeoff"]
+    assert {row["in_use"] for row in rows} == {None, "answer", "show"}
+    assert all(row["answerable"] == row["unanswerable"] == 2 for row in rows)
+    told = parley("eval", "retrieval", "--tradeoff").out
+    assert "docs: 2 questions with an answer, 2 without" in told
+    assert "answered from here on" in told
 
     (folder / "docs" / "travel.md").unlink()
     stopped = parley("reindex")

@@ -6,10 +6,11 @@ from sqlalchemy import Engine, NullPool, create_engine
 
 from knowledge.embedding import SentenceTransformerEmbedder
 from knowledge.schema import metadata
+from tests.chroma_server import chroma_server, chroma_url
 from tests.knowledge.setting import Setting, memory_engine
 from tests.postgres import database_url, postgres_url
 
-__all__ = ["database_url", "postgres_url"]
+__all__ = ["chroma_server", "chroma_url", "database_url", "postgres_url"]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -39,11 +40,15 @@ class HashingEmbedder:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.casefold()) or [""]:
-                digest = hashlib.sha256(f"{self.fingerprint}{word}".encode()).digest()
-                seed = int.from_bytes(digest[:8], "big")
-                vectors[row] += np.random.default_rng(seed).standard_normal(self.dimension)
+                vectors[row] += _direction(f"{self.fingerprint}{word}", self.dimension)
             vectors[row] /= np.linalg.norm(vectors[row])
         return vectors
+
+
+@lru_cache(maxsize=10_000)
+def _direction(word: str, dimension: int) -> Vectors:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+    return np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
 
 
 class MemoryStore:

@@ -1,9 +1,9 @@
 """An index over a folder, with everything in memory but the folder and the lock; and a store that dies when told to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from knowledge.candidate import Gate
@@ -17,6 +17,7 @@ from knowledge.retriever import Retriever
 from knowledge.rollback import Rollback
 from knowledge.schema import metadata
 from knowledge.sources import FolderSource, Source
+from knowledge.versions import Version, collection_name
 from tests.knowledge.fakes import HashingEmbedder, MemoryStore
 
 EVERYONE = frozenset({"everyone"})
@@ -69,14 +70,20 @@ class Setting:
         """What people find, a text for each passage."""
         return sorted(chunk.text for chunk in self.manifest.live_chunks())
 
-    def vectors(self) -> set[str]:
-        return {id_ for ids in self.store.data.values() for id_ in ids}
+    def vectors(self) -> set[tuple[str, str]]:
+        """What the store has: collections and keys."""
+        return {(name, key) for name, keys in self.store.data.items() for key in keys}
 
-    def kept(self) -> set[str]:
-        """The chunks that are live or that a rollback would bring back: what there should be vectors of."""
+    def kept(self) -> set[tuple[str, str]]:
+        """What there should be vectors of: all that is live or that a rollback would bring back."""
         revision = self.manifest.state().revision
-        kept = [version.version for version in self.manifest.versions() if version.is_kept(revision)]
-        return {chunk.id for chunk in self.manifest.chunks_of(kept)}
+        return self.promised(version for version in self.manifest.versions() if version.is_kept(revision))
+
+    def promised(self, versions: Iterable[Version]) -> set[tuple[str, str]]:
+        """What these versions need in the store."""
+        names = {one.version: collection_name(one.generation, one.source) for one in versions}
+        chunks = self.manifest.chunks_of(names)
+        return {(names[chunk.id.rpartition("-")[0]], chunk.key) for chunk in chunks}
 
 
 class CrashError(Exception):
@@ -84,29 +91,40 @@ class CrashError(Exception):
 
 
 class CrashingStore(MemoryStore):
-    """Dies before or after the n-th write."""
+    """Dies before or after the n-th write, of its own or of the database that has been given to `crash_on_writes`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fuse: int | None = None
 
-    def _burn(self) -> None:
+    def burn(self) -> None:
+        """Called before and after each write."""
         if self.fuse is not None:
             self.fuse -= 1
             if self.fuse < 0:
                 raise CrashError
 
     def add(self, collection: str, ids: Sequence[str], vectors: Vectors) -> None:
-        self._burn()
+        self.burn()
         super().add(collection, ids, vectors)
-        self._burn()
+        self.burn()
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
-        self._burn()
+        self.burn()
         super().delete(collection, ids)
-        self._burn()
+        self.burn()
 
     def drop(self, collection: str) -> None:
-        self._burn()
+        self.burn()
         super().drop(collection)
-        self._burn()
+        self.burn()
+
+
+def crash_on_writes(engine: Engine, store: CrashingStore) -> None:
+    """Statements that write to the database burn the store's fuse too; the transaction they die in is lost."""
+
+    def burn(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            store.burn()
+
+    event.listen(engine, "before_cursor_execute", burn)

@@ -63,8 +63,9 @@ def test_words_of_the_candidate_are_known_to_its_search_alone(setting: Setting) 
     def gate(candidate: Candidate) -> None:
         for retriever, word in ((candidate.before, "telescope"), (candidate.after, "microscope")):
             retriever.prepare()
-            assert any(retriever.lexical.document_frequency(retriever.lexical.analyse(word)).values())
-            assert retriever.lexical.document_count == 1
+            words = retriever.lexical.within({"docs"})
+            assert any(words.document_frequency(words.analyse(word)).values())
+            assert words.document_count == 1
 
     setting.sync(gate=gate)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from knowledge.embedding import Embedder, SentenceTransformerEmbedder
+from knowledge.embedding import Embedder, SentenceTransformerEmbedder, batches
 from knowledge.errors import EmbeddingModelError
 from tests.knowledge.fakes import HashingEmbedder
 
@@ -49,6 +51,16 @@ def test_progress_ends_with_the_number_of_texts(embedder: Embedder) -> None:
     assert seen[-1] == 70
 
 
+@given(st.lists(st.integers(0, 300)), st.integers(1, 2_000))
+def test_batches_hold_every_text_once_and_keep_within_the_tokens(lengths: list[int], tokens: int) -> None:
+    found = list(batches(lengths, tokens=tokens))
+    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens
+    longest = [max(lengths[index] for index in batch) for batch in found]
+    assert longest == sorted(longest, reverse=True)
+
+
 def test_the_tokenizer_neither_truncates_nor_pads(embedder: Embedder) -> None:
     encodings = embedder.tokenizer.encode_batch(["word " * 1_000, "word"], add_special_tokens=False)
     assert [len(encoding.ids) for encoding in encodings] == [1_000, 1]
@@ -82,3 +94,72 @@ def test_tokenizer_and_fingerprint_need_no_torch() -> None:
         "sys.exit(','.join(slow & set(sys.modules)) or 0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def instructed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with weights drawn at random, and prompts for queries and documents."""
+    folder = tmp_path_factory.mktemp("models") / "instructed"
+    make_model(folder, prompts={"query": "ask: ", "document": "text: "})
+    return folder
+
+
+def make_model(folder: Path, *, prompts: dict[str, str]) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ":", "ask", "text", "dogs", "bark", "night", "a"]
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    torch.manual_seed(0)
+    bare = folder.with_name("bare")
+    BertModel(config).save_pretrained(bare)
+    BertTokenizer(vocab={word: number for number, word in enumerate(words)}).save_pretrained(bare)
+    modules = [Transformer(str(bare)), Pooling(16)]
+    SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(str(folder))
+
+
+def test_queries_and_documents_get_the_prompts_of_the_model(instructed: Path, tmp_path: Path) -> None:
+    embedder = SentenceTransformerEmbedder(str(instructed))
+    plain = tmp_path / "plain"
+    make_model(plain, prompts={})
+    without = SentenceTransformerEmbedder(str(plain))
+    texts = ["dogs bark", "night"]
+    asked = without.embed_queries([f"ask: {text}" for text in texts])
+    told = without.embed_documents([f"text: {text}" for text in texts])
+    np.testing.assert_allclose(embedder.embed_queries(texts), asked, atol=1e-6)
+    np.testing.assert_allclose(embedder.embed_documents(texts), told, atol=1e-6)
+    assert not np.allclose(asked, told, atol=1e-2)
+    assert embedder.dimension == embedder.embed_queries(texts).shape[1] == 16
+    assert embedder.fingerprint.partition("@")[2] != without.fingerprint.partition("@")[2]
+
+
+def test_weights_of_every_module_count(tmp_path: Path) -> None:
+    embedder_of = SentenceTransformerEmbedder
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    first = embedder_of(str(tmp_path)).fingerprint
+    (tmp_path / "2_Dense").mkdir()
+    (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"more")
+    assert embedder_of(str(tmp_path)).fingerprint != first
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_a_sentence(
+    device: str, instructed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(
+        EmbeddingModelError, match=rf'no device "{device}" here; set knowledge.embedding_device'
+    ):
+        SentenceTransformerEmbedder(str(instructed), device=device).embed_queries(["dogs"])

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from sqlalchemy import text
 
 from knowledge.chunking import ChunkSettings
 from knowledge.documents import Document
 from knowledge.errors import IndexBusyError, SourceError
 from knowledge.index import Index
+from knowledge.lexical import Lexical
 from knowledge.loaders import Loader
 from knowledge.manifest import Manifest
 from knowledge.planning import Progress, SourceReport
+from knowledge.retriever import Retriever
 from knowledge.sources import FolderSource, SourceFile
 from tests.knowledge.fakes import HashingEmbedder
 from tests.knowledge.setting import EVERYONE, SETTINGS, CrashError, Setting
@@ -67,6 +70,94 @@ def test_only_changed_passages_and_no_moved_files_are_embedded_again(setting: Se
     assert report.embedded == 0
     assert numbers(report.sources[0]) == (1, 0, 1, 0)
     assert all("moved.md" in uri for uri, *_ in setting.search("word3"))
+
+
+def test_a_text_is_embedded_once_and_found_once_with_all_its_places(setting: Setting, tmp_path: Path) -> None:
+    second = add_source(setting, tmp_path / "second")
+    setting.write(
+        a="# Notice\n\nthe same five words here",
+        b="# Notice\n\nthe same five words here\n\n## More\n\nx1 x2 x3 x4 x5 x6",
+    )
+    (second / "c.md").write_text("# Notice\n\nthe same five words here")
+    report = setting.sync()
+    assert report.embedded == 2
+    assert [source.chunks for source in report.sources] == [3, 1]
+    assert len(setting.vectors()) == 3  # a source can be searched and forgotten by itself
+    retriever = Retriever(setting.manifest, setting.store, setting.embedder, Lexical())
+    hit, _ = retriever.search("the same five words here", sources=frozenset({"docs", "second"}))
+    places = [chunk.uri for chunk in (hit.chunk, *hit.copies)]
+    assert [Path(place).name for place in places] == ["a.md#notice", "b.md#notice", "c.md#notice"]
+    hit, *_ = retriever.search("the same five words here", sources=frozenset({"second"}))
+    assert (Path(hit.chunk.uri).name, hit.copies) == ("c.md#notice", ())
+
+
+def test_a_vector_stays_as_long_as_a_kept_version_has_its_text(setting: Setting) -> None:
+    setting.write(
+        a="# Notice\n\nthe same five words here", b="# Notice\n\nthe same five words here", c="gamma"
+    )
+    setting.sync()
+    (setting.root / "a.md").unlink()
+    setting.sync()
+    setting.write(c="gamma two")
+    setting.sync()
+    assert setting.vectors() == setting.kept()
+    assert [uri.rpartition("/")[2] for uri, *_ in setting.search("the same five words here")] == [
+        "b.md#notice",
+        "c.md",
+    ]
+    setting.write(b="beta")
+    setting.sync()
+    setting.write(c="gamma three")
+    setting.sync()
+    assert setting.vectors() == setting.kept()
+    assert "Notice" not in str(setting.search("the same five words here"))
+
+
+def test_what_another_source_has_is_copied(setting: Setting, tmp_path: Path) -> None:
+    second = add_source(setting, tmp_path / "second")
+    setting.write(a="# Notice\n\nthe same five words here", b="beta")
+    setting.sync()
+    (setting.root / "a.md").rename(second / "moved.md")
+    assert setting.sync().embedded == 0
+    assert setting.vectors() == setting.kept()
+    assert setting.search("same", sources=["second"])[0][1] == "Notice\nthe same five words here"
+
+
+def test_some_lost_vectors_are_made_anew_also_beside_vectors_without_rows(setting: Setting) -> None:
+    setting.write(a="alpha", b="beta", c="gamma")
+    setting.sync()
+    (collection,) = setting.store.collections()
+    vectors = setting.store.data[collection]
+    lost, *_ = vectors
+    vectors["a run that died has left this"] = vectors.pop(lost)
+    setting.manifest.begin()
+    assert setting.sync().embedded == 1
+    assert setting.vectors() == setting.kept()
+
+
+def test_what_was_indexed_under_other_keys_is_searched_until_it_is_built_anew(setting: Setting) -> None:
+    setting.write(a="alpha", b="beta")
+    setting.sync()
+    expected = setting.search("alpha")
+    (vectors,) = setting.store.data.values()
+    for chunk in setting.manifest.live_chunks():
+        vectors[chunk.id] = vectors.pop(chunk.key)
+    with setting.engine.begin() as connection:
+        connection.execute(text("UPDATE chunks SET key = id"))
+    assert setting.search("alpha") == expected
+    setting.settings = ChunkSettings(capacity=30, minimum=5)
+    setting.sync()
+    assert setting.search("alpha") == expected
+    setting.write(c="gamma")
+    setting.sync()
+    assert setting.vectors() == setting.kept()
+
+
+def add_source(setting: Setting, root: Path) -> Path:
+    """A second source beside the folder."""
+    root.mkdir()
+    setting.sources.append(FolderSource("second", root, EVERYONE))
+    return root
 
 
 def test_a_file_that_fails_keeps_its_previous_version_and_is_reported_each_time(setting: Setting) -> None:

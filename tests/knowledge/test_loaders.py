@@ -1,5 +1,7 @@
 import json
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +11,8 @@ import pytest
 from knowledge import loaders
 from knowledge.conversion import Converted
 from knowledge.documents import Document
-from knowledge.errors import LoadError
-from knowledge.loaders import Loader, document_id, readable_stem, split_front_matter
+from knowledge.errors import KnowledgeError, LoadError
+from knowledge.loaders import Loaded, Loader, document_id, file_hash, readable, readable_stem
 from knowledge.sources import SourceFile
 from tests.knowledge.files import docx, pdf, pptx, xlsx
 
@@ -40,20 +42,6 @@ def test_markdown_with_front_matter(loader: Loader, tmp_path: Path) -> None:
         text="# Rates\n\nText.\n",
         metadata={"title": "Per diem", "tags": "a, b", "date": "2024-05-01"},
     )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "---\n\nA rule at the start.\n\n---\n",
-        "---\nkey: [open\n---\ntext",
-        "---\n- a\n---\ntext",
-        "--- text",
-        "---\nx: 1\n",
-    ],
-)
-def test_what_is_no_front_matter_stays_text(text: str) -> None:
-    assert split_front_matter(text) == ({}, text)
 
 
 @pytest.mark.parametrize(
@@ -188,41 +176,128 @@ def test_bad_files_are_named_with_the_reason(loader: Loader, tmp_path: Path, nam
 def test_large_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"a.md: the file has 0 MB, the limit is 0 MB; split it"):
         load(Loader(max_bytes=3), tmp_path, "a.md", b"text")
+    with pytest.raises(LoadError, match=r"a.md: the file has 0 MB, the limit is 0 MB; split it"):
+        Loader(max_bytes=3).load_bytes("a.md", b"text")
     file = SourceFile("gone.md", "/gone.md", tmp_path / "gone.md")
     with pytest.raises(LoadError, match=r"gone.md: the file cannot be read \(no such file"):
         Loader().read(file)
+    file = SourceFile("bad.md", "/bad.md", tmp_path / "a.md", problem="it is bad; exclude it")
+    with pytest.raises(LoadError, match=r"^bad.md: it is bad; exclude it$"):
+        Loader().read(file)
 
 
-def hang(suffix: str, data: bytes) -> Converted:
-    time.sleep(60)
-    return Converted("")
+def test_text_has_a_limit_of_its_own(loader: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "MAX_CHARACTERS", 5)
+    with pytest.raises(LoadError, match=r"a.md: the file holds 6 characters of text, the limit is 5; split"):
+        load(loader, tmp_path, "a.md", b"123456")
 
 
-def crash(suffix: str, data: bytes) -> Converted:
-    os._exit(11)
-
-
-def explode(suffix: str, data: bytes) -> Converted:
-    return Converted(str(bytearray(40 * 2**30)))
+def misbehave(path: str, data: bytes) -> Converted:
+    """Does what the first line of the file says."""
+    match data.split(b"\n")[0]:
+        case b"hang":
+            time.sleep(600)
+        case b"exit":
+            os._exit(11)
+        case b"leave":
+            sys.exit(0)
+        case b"killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case b"explode":
+            bytearray(40 * 2**30)
+        case b"raise":
+            raise KeyError(path)
+    return readable(path, data)
 
 
 @pytest.mark.parametrize(
-    ("parser", "reason"),
-    [(hang, "did not finish within 0.5 s"), (crash, "parser crashed"), (explode, "ran out of memory")],
+    ("deed", "reason"),
+    [
+        ("hang", "its parser did not finish within 0.5 s; simplify, split or exclude the file"),
+        ("exit", "its parser crashed; repair, split or exclude the file"),
+        ("leave", "the file is no TXT that can be read (SystemExit); repair or exclude it"),
+        (
+            "killed",
+            "its parser was killed, most likely for want of memory; repair, split or exclude the file",
+        ),
+        ("explode", "its parser ran out of memory; split or exclude the file"),
+        ("raise", "the file is no TXT that can be read (KeyError); repair or exclude it"),
+    ],
 )
 def test_a_bad_parser_costs_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: object, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, reason: str
 ) -> None:
-    with Loader(timeout_s=0.5) as loader:
-        with monkeypatch.context() as patch:
-            patch.setattr(loaders, "convert", parser)
-            with pytest.raises(LoadError, match=f"a.docx: its parser.*{reason}|a.docx: its {reason}"):
-                load(loader, tmp_path, "a.docx", docx("a", "b"))
+    monkeypatch.setattr(loaders, "readable", misbehave)
+    monkeypatch.setattr(loaders, "PLAIN_TYPES", frozenset())
+    with Loader(timeout_s=0.5 if deed == "hang" else 60) as loader:
+        with pytest.raises(LoadError) as caught:
+            load(loader, tmp_path, "a.txt", deed.encode())
+        assert str(caught.value) == f"a.txt: {reason}"
         loader.timeout_s = 60
-        assert load(loader, tmp_path, "b.docx", docx("Works", "again")).title == "Works"
+        assert load(loader, tmp_path, "b.txt", b"Works again.").text == "Works again."
 
 
-def test_text_needs_no_worker(tmp_path: Path) -> None:
+def test_no_process_means_that_nothing_is_wrong_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Loader() as loader, pytest.raises(KnowledgeError, match="No process can be started") as caught:
+        load(loader, tmp_path, "a.csv", b"a,b\n1,2\n")
+    assert not isinstance(caught.value, LoadError)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "needs"),
+    [
+        ("a.md", b"text", False),
+        ("a.txt", "Größe".encode(), False),
+        ("a.md", b"---\ntitle: x\n---\ntext", True),
+        ("a.md", b"\xef\xbb\xbf---\ntitle: x\n---\ntext", True),
+        ("a.md", b"text " * 100_000, True),
+        ("a.csv", b"a,b\n1,2\n", True),
+    ],
+)
+def test_only_short_text_that_is_not_parsed_needs_no_worker(
+    tmp_path: Path, name: str, data: bytes, needs: bool
+) -> None:
     with Loader() as loader:
-        load(loader, tmp_path, "a.md", b"text")
-        assert loader._pool is None
+        load(loader, tmp_path, name, data)
+        assert (loader._workers is not None) == needs
+
+
+def test_many_files_are_loaded_in_their_order_and_each_with_its_outcome(tmp_path: Path) -> None:
+    files = []
+    for number in range(40):
+        name = f"{number}.{'csv' if number % 3 else 'md'}"
+        data = b"" if number % 10 == 7 else b"\0" * 50 if number % 10 == 8 else f"a,b\n{number},2".encode()
+        (tmp_path / name).write_bytes(data)
+        files.append((SourceFile(name, name, tmp_path / name), "docs"))
+    with Loader(processes=2) as loader:
+        loaded = list(loader.load_all(files))
+        singly = []
+        for file, source in files:
+            content_hash = ""
+            try:
+                data = loader.read(file)
+                content_hash = file_hash(file, data)
+                singly.append(Loaded(content_hash, loader.load(file, data, source=source)))
+            except LoadError as error:
+                singly.append(Loaded(content_hash, error))
+    assert [(each.content_hash, str(each.result)) for each in loaded] == [
+        (each.content_hash, str(each.result)) for each in singly
+    ]
+    assert sum(isinstance(each.result, Document) for each in loaded) == 32
+
+
+def test_whoever_has_had_enough_is_not_held_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "readable", misbehave)
+    files = []
+    for name, text in (("a.md", "text"), ("b.csv", "hang"), ("c.csv", "hang"), ("d.csv", "a,b")):
+        (tmp_path / name).write_text(text)
+        files.append((SourceFile(name, name, tmp_path / name), "docs"))
+    with Loader(timeout_s=600, processes=2) as loader:
+        loaded = loader.load_all([*files, *files, *files, *files])
+        assert isinstance(next(loaded).result, Document)
+        loaded.close()
+        (document,) = loader.load_all(files[:1])
+        assert isinstance(document.result, Document)

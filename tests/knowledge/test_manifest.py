@@ -9,9 +9,16 @@ from knowledge.versions import Failure, Publication, State, version_id
 
 
 def stage(
-    manifest: Manifest, name: str, *, source: str = "docs", count: int = 2, generation: str = "g1"
+    manifest: Manifest,
+    name: str,
+    *,
+    id_: str = "",
+    source: str = "docs",
+    count: int = 2,
+    generation: str = "g1",
 ) -> str:
-    document = Document(f"id-{name}", source, f"Title {name}", f"/{name}.md", "text", {"a": "b"})
+    place = id_ or name
+    document = Document(f"id-{place}", source, f"Title {name}", f"/{place}.md", "text", {"a": "b"})
     passages = [Passage(n, "H", f"a{n}" if n else "", f"{name} {n}") for n in range(count)]
     manifest.stage(document, passages, path=f"{name}.md", content_hash=f"hash-{name}", generation=generation)
     return version_id(document.id, f"hash-{name}", generation)
@@ -39,16 +46,20 @@ def test_an_empty_index(manifest: Manifest) -> None:
 def test_staged_versions_are_invisible_until_published(manifest: Manifest) -> None:
     version = stage(manifest, "a")
     assert manifest.live_chunks() == []
-    assert manifest.find_live([f"{version}-0"]) == {}
-    assert [chunk.text for chunk in manifest.chunks_of([version])] == ["a 0", "a 1"]
+    assert manifest.live_keys() == {}
+    staged = manifest.chunks_of([version])
+    assert [chunk.text for chunk in staged] == ["a 0", "a 1"]
+    assert manifest.find_keys([chunk.key for chunk in staged], sources={"docs"}) == {}
 
     manifest.publish(publication(docs={version}))
     assert manifest.state() == State(revision=1, generation="g1", embedder="model@1", unfinished=False)
     first, second = manifest.live_chunks()
     assert (first.id, first.uri, first.title, first.source) == (f"{version}-0", "/a.md", "Title a", "docs")
     assert (second.uri, second.heading, second.position, second.document_id) == ("/a.md#a1", "H", 1, "id-a")
-    assert manifest.find_live([first.id, "unknown"]) == {first.id: first}
-    assert manifest.ids("docs", "g1") == {first.id, second.id}
+    assert manifest.find_keys([first.key, "unknown"], sources={"docs"}) == {first.key: [first]}
+    assert manifest.find_keys([first.key], sources={"other"}) == {}
+    assert manifest.keys("docs", "g1") == {first.key, second.key}
+    assert manifest.live_keys() == {"docs": {first.key, second.key}}
     assert manifest.live_counts() == {"docs": (1, 2)}
 
 
@@ -74,7 +85,7 @@ def test_a_moved_folder_changes_uris_only(manifest: Manifest) -> None:
 
 def test_deleting_versions_takes_their_chunks(manifest: Manifest) -> None:
     a, b = stage(manifest, "a"), stage(manifest, "b", count=0)
-    assert manifest.chunk_ids([a, b]) == {a: [f"{a}-0", f"{a}-1"]}
+    assert manifest.version_keys([a, b]) == {a: {chunk.key for chunk in manifest.chunks_of([a])}}
     manifest.delete_versions([a, b])
     assert manifest.versions() == []
     assert manifest.chunks_of([a]) == []
@@ -135,18 +146,40 @@ def test_failures_and_addresses_make_no_revision(manifest: Manifest) -> None:
     assert "id-b" in manifest.failures()
 
 
-def test_chunks_of_a_generation_are_counted_whether_live_or_not(manifest: Manifest) -> None:
+def test_keys_of_a_generation_are_known_whether_live_or_not(manifest: Manifest) -> None:
     a, b, old = stage(manifest, "a"), stage(manifest, "b"), stage(manifest, "a", generation="g0", count=1)
     manifest.publish(publication(docs={a}))
-    assert manifest.counts() == {("docs", "g1"): 4, ("docs", "g0"): 1}
-    assert manifest.ids("docs", "g1") == {f"{a}-0", f"{a}-1", f"{b}-0", f"{b}-1"}
-    assert manifest.find([f"{old}-0", f"{a}-0", "unknown"]).keys() == {f"{old}-0", f"{a}-0"}
+    assert manifest.key_counts() == {("docs", "g1"): 4, ("docs", "g0"): 1}
+    keys = {chunk.key: chunk.contextual_text for chunk in manifest.chunks_of([a, b])}
+    assert manifest.keys("docs", "g1") == keys.keys()
+    assert manifest.texts([*keys, "unknown"], source="docs", generation="g1") == keys
+    assert manifest.texts(keys, source="other", generation="g1") == {}
+    (first,) = manifest.chunks_of([old])
+    assert manifest.holders([first.key], "g0") == {first.key: {"docs"}}
 
 
-def test_more_ids_than_a_statement_may_have(manifest: Manifest) -> None:
+def test_a_text_that_stands_in_many_places_is_found_once_with_all_of_them(manifest: Manifest) -> None:
+    versions = {
+        name: stage(manifest, "a", id_=name, source=source, count=1)
+        for name, source in (("z", "docs"), ("b", "docs"), ("y", "other"), ("secret", "board"))
+    }
+    manifest.publish(
+        publication(docs={versions["z"], versions["b"]}, other={versions["y"]}, board={versions["secret"]})
+    )
+    (key,) = manifest.keys("docs", "g1")
+    assert manifest.key_counts()[("docs", "g1")] == 1
+    assert manifest.holders([key], "g1") == {key: {"docs", "other", "board"}}
+    found = manifest.find_keys([key], sources={"docs", "other"})
+    assert [chunk.uri for chunk in found[key]] == ["/b.md", "/y.md", "/z.md"]
+    some = manifest.find_keys([key], sources={"docs", "other"}, versions={versions["z"], versions["secret"]})
+    assert [chunk.uri for chunk in some[key]] == ["/z.md"]
+
+
+def test_more_keys_than_a_statement_may_have(manifest: Manifest) -> None:
     version = stage(manifest, "a", count=1_200)
     manifest.publish(publication(docs={version}))
-    assert len(manifest.find_live(f"{version}-{number}" for number in range(5_000))) == 1_200
+    keys = [*manifest.keys("docs", "g1"), *map(str, range(5_000))]
+    assert len(manifest.find_keys(keys, sources={"docs"})) == 1_200
 
 
 def test_a_broken_database_names_the_fix() -> None:

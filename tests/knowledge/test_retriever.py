@@ -1,18 +1,19 @@
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from knowledge.chunking import ChunkSettings
-from knowledge.documents import Chunk
 from knowledge.embedding import Embedder
 from knowledge.errors import IndexOutdatedError
+from knowledge.filters import Filter
 from knowledge.index import Index
 from knowledge.lexical import Lexical
 from knowledge.manifest import Manifest
-from knowledge.retriever import LEXICAL_WEIGHT, Retriever, diversify, fuse
+from knowledge.recency import Recency
+from knowledge.retriever import Retriever
 from knowledge.sources import FolderSource
 from knowledge.store import ChromaStore, VectorStore
 from knowledge.versions import collection_name
@@ -95,6 +96,61 @@ def test_an_empty_index_and_an_empty_question(corpus: Corpus) -> None:
     assert corpus.retriever.search("  ", sources=DOCS) == []
 
 
+def test_what_a_filter_leaves_out_is_not_ranked(corpus: Corpus) -> None:
+    many = {f"f{n}": f"---\ntags: big\ndate: 2025-01-01\n---\nhotel hotel number {n}" for n in range(300)}
+    corpus.add(
+        **many,
+        old="---\ntags: small\ndate: 2024-05-31\n---\nthe hotel was closed then",
+        new="---\ntags: small, big\ndate: 2026-02-01\n---\nthe hotel is open and its doors are new",
+        undated="---\ntags: small\n---\nsomething else entirely",
+    )
+
+    def names(where: Filter, sources: frozenset[str] = DOCS) -> list[str]:
+        found = corpus.retriever.search("hotel number", sources=sources, top_k=8, where=where)
+        return sorted(hit.chunk.uri.rpartition("/")[2].partition(".")[0] for hit in found)
+
+    assert names(Filter(tags=frozenset({"small"}))) == ["new", "old", "undated"]
+    assert names(Filter(tags=frozenset({"small", "big"}))) == ["new"]
+    assert names(Filter(after=date(2026, 1, 1))) == ["new"]
+    assert names(Filter(before=date(2025, 1, 1))) == ["old"]
+    assert len(names(Filter(sources=DOCS))) == 8
+    assert names(Filter(sources=frozenset({"other"}))) == []
+    assert names(Filter(sources=DOCS), frozenset({"other"})) == []
+
+
+class Backwards:
+    """Likes the texts in the other order, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        self.seen = list(texts)
+        return [n / len(texts) for n in range(len(texts))]
+
+
+def test_a_reranker_has_the_last_word_on_the_order(corpus: Corpus) -> None:
+    corpus.add(**HANDBOOK)
+    before = corpus.names("what may a hotel cost a night")
+    reranker = Backwards()
+    manifest = Manifest(corpus.engine)
+    corpus.retriever = Retriever(manifest, corpus.store, corpus.embedder, Lexical(), reranker=reranker)
+    assert corpus.names("what may a hotel cost a night") == before[::-1]
+    assert reranker.seen[0].startswith("Hotels\n")
+
+
+def test_of_two_alike_the_younger_comes_first_where_that_is_wanted(corpus: Corpus) -> None:
+    old, young = (
+        f"---\ndate: {day}\n---\nA hotel costs 14{day[3]} EUR." for day in ("2020-01-01", "2026-05-01")
+    )
+    corpus.add(a=old, b=young)
+    assert corpus.names("what does a hotel cost 140", top_k=2) == ["a", "b"]
+    recency = Recency(half_life=365, weight=2.0, today=lambda: date(2026, 6, 1))
+    manifest = Manifest(corpus.engine)
+    corpus.retriever = Retriever(manifest, corpus.store, corpus.embedder, Lexical(), recency=recency)
+    assert corpus.names("what does a hotel cost 140", top_k=2) == ["b", "a"]
+
+
 def test_a_sync_is_seen_by_the_next_search(corpus: Corpus) -> None:
     corpus.add(**HANDBOOK)
     assert corpus.names("hotel")[0] == "hotels"
@@ -108,12 +164,10 @@ def test_a_sync_is_seen_by_the_next_search(corpus: Corpus) -> None:
 def test_vectors_of_dead_chunks_do_not_crowd_out_the_live_ones(corpus: Corpus) -> None:
     corpus.add(**HANDBOOK)
     state = corpus.retriever.prepare()
-    (vector,) = corpus.embedder.embed_queries(["hotel"])
     dead = [f"dead-{number}" for number in range(300)]
     rows = corpus.embedder.embed_queries(["hotel"] * 300)
     corpus.store.add(collection_name(state.generation, "docs"), dead, rows)
-    dense = corpus.retriever._dense(vector, generation=state.generation, sources=DOCS, limit=50)
-    assert len(dense) == 3
+    assert set(corpus.names("hotel")) == HANDBOOK.keys()
 
 
 def test_another_embedding_model_must_reindex(corpus: Corpus) -> None:
@@ -128,43 +182,6 @@ def test_another_embedding_model_must_reindex(corpus: Corpus) -> None:
 def test_statistics_follow_the_index(corpus: Corpus) -> None:
     corpus.add(**HANDBOOK)
     corpus.retriever.prepare()
-    assert corpus.lexical.document_count == 3
-    assert corpus.lexical.document_frequency(corpus.lexical.analyse("hotels")) == {"hotel": 1}
-
-
-def test_shared_words_count_beside_meaning() -> None:
-    fused = fuse({"a": 0.5, "b": 0.4, "c": 0.3}, {"b": 8.0, "c": 4.0})
-    assert list(fused) == ["b", "a", "c"]
-    assert fused["b"] == pytest.approx(0.4 + LEXICAL_WEIGHT)
-    assert fused["c"] == pytest.approx(0.3 + LEXICAL_WEIGHT / 2)
-
-
-@given(
-    st.dictionaries(st.sampled_from("abcdefg"), st.floats(-1, 1)),
-    st.dictionaries(st.sampled_from("abcdefg"), st.floats(0, 50)),
-)
-def test_fusion_ranks_every_candidate(similarities: dict[str, float], lexical: dict[str, float]) -> None:
-    fused = fuse(similarities, lexical)
-    assert set(fused) == set(similarities)
-    assert list(fused.values()) == sorted(fused.values(), reverse=True)
-
-
-def chunk(name: str, text: str, *, document: str = "", title: str = "T") -> Chunk:
-    return Chunk(name, document or name, "docs", 0, title, "", f"/{name}", text)
-
-
-def test_at_most_three_of_one_document() -> None:
-    many = [chunk(f"a{n}", f"text {n}", document="a") for n in range(5)] + [chunk("b", "other")]
-    assert [c.id for c in diversify(many, top_k=6)] == ["a0", "a1", "a2", "b"]
-    assert [c.id for c in diversify(many, top_k=2)] == ["a0", "a1"]
-
-
-def test_copies_come_once_but_other_numbers_and_titles_are_other_texts() -> None:
-    text = "The travel limit for a hotel in Paris is set to 180 euros a night from now on"
-    chunks = [
-        chunk("original", text),
-        chunk("copy", text.replace("Paris", "PARIS") + "."),
-        chunk("next-year", text.replace("180", "190")),
-        chunk("other-title", text, title="Contractors and guests"),
-    ]
-    assert [c.id for c in diversify(chunks, top_k=6)] == ["original", "next-year", "other-title"]
+    words = corpus.lexical.within(DOCS)
+    assert words.document_count == 3
+    assert words.document_frequency(words.analyse("hotels")) == {"hotel": 1}

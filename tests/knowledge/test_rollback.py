@@ -59,7 +59,7 @@ def test_who_searches_sees_the_rollback_at_once(setting: Setting) -> None:
     assert found() == ["beta"]
     setting.rollback()
     assert found() == ["alpha"]
-    assert retriever.lexical.corrected("alpah") == "alpha"
+    assert retriever.lexical.corrected("alpah", sources={"docs"}) == "alpha"
     setting.rollback()
     assert found() == ["beta"]
 

@@ -15,8 +15,12 @@ KNOWN = {
 }
 
 
+def beginning(letter: str) -> dict[str, int]:
+    return {word: count for word, count in KNOWN.items() if word.startswith(letter)}
+
+
 def fix(text: str) -> str:
-    return correct(text, known=KNOWN, is_known=lambda word: word.casefold() in KNOWN)
+    return correct(text, known=beginning, is_known=lambda word: word.casefold() in KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -39,4 +43,4 @@ def test_other_words_stay_as_they_are(text: str) -> None:
 
 @given(st.text())
 def test_without_known_words_nothing_changes(text: str) -> None:
-    assert correct(text, known={}, is_known=lambda _: False) == text
+    assert correct(text, known=lambda _: {}, is_known=lambda _: False) == text

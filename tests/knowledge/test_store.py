@@ -1,25 +1,43 @@
-"""The contract of a vector store, on the fake and on Chroma."""
+"""The contract of a vector store, on the fake and on Chroma, in a folder and on a server."""
 
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from knowledge.chroma_server import ChromaServer
 from knowledge.embedding import Vectors
 from knowledge.errors import IndexDamagedError
 from knowledge.store import ChromaStore, VectorStore
 from tests.knowledge.fakes import MemoryStore
 
 
-@pytest.fixture(params=["memory", "chroma"])
+@pytest.fixture(params=["folder", "server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | ChromaServer:
+    if request.param == "folder":
+        return tmp_path / "chroma"
+    server: ChromaServer = request.getfixturevalue("chroma_server")
+    return server
+
+
+@pytest.fixture
+def chroma(place: Path | ChromaServer) -> Iterator[ChromaStore]:
+    store = ChromaStore(place)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["memory", "folder", "server"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorStore]:
     if request.param == "memory":
         yield MemoryStore()
     else:
-        chroma = ChromaStore(tmp_path / "chroma")
+        server = request.param == "server"
+        chroma = ChromaStore(request.getfixturevalue("chroma_server") if server else tmp_path / "chroma")
         yield chroma
         chroma.close()
 
@@ -90,28 +108,37 @@ def test_refreshing_loses_nothing(store: VectorStore) -> None:
     assert store.count("parley-a") == 20
 
 
-def test_chroma_remembers_and_takes_more_than_one_page(tmp_path: Path) -> None:
+def test_a_server_may_have_many_collections(chroma_server: ChromaServer) -> None:
+    names = {f"parley-{number}" for number in range(101)}
+    store = ChromaStore(chroma_server)
+    for name in names:
+        store.add(name, IDS[:1], VECTORS[:1])
+    assert store.collections() == names
+    store.close()
+
+
+def test_chroma_remembers_and_takes_more_than_one_page(place: Path | ChromaServer) -> None:
     vectors = unit_vectors(2_500, seed=1)
     ids = [f"c{number}" for number in range(2_500)]
-    store = ChromaStore(tmp_path)
+    store = ChromaStore(place)
     store.add("parley-a", ids, vectors)
     store.close()
-    store = ChromaStore(tmp_path)
+    store = ChromaStore(place)
     assert store.count("parley-a") == 2_500
+    assert store.ids("parley-a") == set(ids)
     assert len(store.vectors("parley-a", ids)) == 2_500
     assert store.query("parley-a", vectors[7], 1)[0][0] == "c7"
     store.close()
 
 
-def test_chroma_is_searched_while_it_is_written_and_refreshed(tmp_path: Path) -> None:
-    store = ChromaStore(tmp_path)
-    store.add("parley-a", IDS, VECTORS)
+def test_chroma_is_searched_while_it_is_written_and_refreshed(chroma: ChromaStore) -> None:
+    chroma.add("parley-a", IDS, VECTORS)
     stop = threading.Event()
 
     def search() -> int:
         searches = 0
         while not stop.is_set():
-            assert store.query("parley-a", VECTORS[0], 3)[0][0] == "id0"
+            assert chroma.query("parley-a", VECTORS[0], 3)[0][0] == "id0"
             searches += 1
         return searches
 
@@ -120,12 +147,47 @@ def test_chroma_is_searched_while_it_is_written_and_refreshed(tmp_path: Path) ->
         try:
             for round_ in range(10):
                 ids = [f"r{round_}-{number}" for number in range(100)]
-                store.add("parley-a", ids, -np.abs(unit_vectors(100, seed=round_ + 2)) * np.sign(VECTORS[0]))
-                store.refresh()
+                chroma.add("parley-a", ids, -np.abs(unit_vectors(100, seed=round_ + 2)) * np.sign(VECTORS[0]))
+                chroma.refresh()
         finally:
             stop.set()
-        assert all(future.result(timeout=20) > 0 for future in running)
-    store.close()
+        assert all(future.result(timeout=60) > 0 for future in running)
+
+
+def test_a_collection_that_another_process_drops_is_empty_and_made_anew(chroma_server: ChromaServer) -> None:
+    ours, theirs = ChromaStore(chroma_server), ChromaStore(chroma_server)
+    ours.add("parley-a", IDS, VECTORS)
+    theirs.drop("parley-a")
+    assert ours.query("parley-a", VECTORS[0], 3) == []
+    theirs.add("parley-a", IDS[:2], VECTORS[:2])
+    assert ours.count("parley-a") == 2
+    theirs.drop("parley-a")
+    ours.add("parley-a", IDS[:3], VECTORS[:3])
+    assert theirs.ids("parley-a") == set(IDS[:3])
+    ours.close()
+    theirs.close()
+
+
+def test_databases_of_a_server_are_separate(chroma_server: ChromaServer) -> None:
+    ours = ChromaStore(chroma_server)
+    theirs = ChromaStore(replace(chroma_server, database=f"{chroma_server.database}-b"))
+    ours.add("parley-a", IDS, VECTORS)
+    assert theirs.collections() == set()
+    theirs.drop("parley-a")
+    assert ours.count("parley-a") == 20
+    ours.close()
+    theirs.close()
+
+
+def test_vectors_of_another_model_are_a_sentence(chroma: ChromaStore) -> None:
+    chroma.add("parley-a", IDS, VECTORS)
+    longer = np.full((1, 16), 0.25, dtype=np.float32)
+    for use in (
+        lambda: chroma.query("parley-a", longer[0], 3),
+        lambda: chroma.add("parley-a", ["other"], longer),
+    ):
+        with pytest.raises(IndexDamagedError, match=r"of another embedding model.*`parley reindex`"):
+            use()
 
 
 def test_damage_is_reported_with_its_fix(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from tests.platforms.discord_gateway import GUILDS, Gateway
 from tests.platforms.discord_messages import enter, post, shown
-from tests.platforms.discord_model import HAS_THREAD, Channel, Guild, Json, Message
+from tests.platforms.discord_model import HAS_THREAD, Channel, Guild, Json, Message, now
 from tests.platforms.discord_permissions import BITS
 from tests.platforms.discord_posts import announce, announce_thread, reaches
 from tests.platforms.discord_rest import Answer, ApiError, Ask, Rest, route
@@ -163,7 +163,8 @@ def edit_channel(rest: Rest, ask: Ask) -> Answer:
     if "name" in ask.body:
         rest.refuse("thread", string(100)(ask.body["name"], "name"))
     channel.name = ask.body.get("name", channel.name)
-    channel.archived = ask.body.get("archived", channel.archived)
+    if "archived" in ask.body:
+        channel.archived, channel.archived_at = ask.body["archived"], now()
     channel.locked = ask.body.get("locked", channel.locked)
     announce_thread(rest.gateway, "THREAD_UPDATE", channel)
     return channel.wire(rest.state)
@@ -260,8 +261,14 @@ def list_thread_members(rest: Rest, ask: Ask) -> Answer:
 def list_archived_threads(rest: Rest, ask: Ask) -> Answer:
     parent = rest.channel(ask.path["channel"], "READ_MESSAGE_HISTORY")
     kind = "private thread" if ask.path["kind"] == "private" else "thread"
-    threads = rest.state.guilds[parent.guild_id].channels.values()
-    return _listed(rest, [t for t in threads if t.parent_id == parent.id and t.archived and t.kind == kind])
+    before, limit = ask.query.get("before", "9"), ask.number("limit", 50)
+    threads = [
+        thread
+        for thread in rest.state.guilds[parent.guild_id].channels.values()
+        if thread.parent_id == parent.id and thread.archived and thread.kind == kind
+    ]
+    found = sorted((t for t in threads if t.archived_at < before), key=lambda t: t.archived_at, reverse=True)
+    return _listed(rest, found[:limit]) | {"has_more": len(found) > limit}
 
 
 def _listed(rest: Rest, channels: list[Channel]) -> Json:

@@ -115,6 +115,7 @@ class Channel:
     overwrites: dict[str, tuple[int, int]] = field(default_factory=dict)
     """What is allowed and denied, by the id of a role or a member."""
     archived: bool = False
+    archived_at: str = ""
     locked: bool = False
     topic: str = ""
 
@@ -146,7 +147,7 @@ class Channel:
             "archived": self.archived,
             "locked": self.locked,
             "auto_archive_duration": 1440,
-            "archive_timestamp": now(),
+            "archive_timestamp": self.archived_at or when(self.id),
             "create_timestamp": when(self.id),
         }
         shown: Json = {"owner_id": self.owner_id, "thread_metadata": metadata, "applied_tags": []}

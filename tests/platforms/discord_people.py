@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from tests.platforms.discord_actions import Actions
 from tests.platforms.discord_channels import add_thread
-from tests.platforms.discord_gateway import DIRECT_TYPING, GUILD_TYPING
+from tests.platforms.discord_gateway import DIRECT_TYPING, GUILD_TYPING, GUILDS
 from tests.platforms.discord_messages import enter, react, remove
-from tests.platforms.discord_model import Channel, File, Json, Message, User, now
+from tests.platforms.discord_model import HAS_THREAD, Channel, File, Json, Message, User, now
 from tests.platforms.discord_permissions import BITS
 from tests.platforms.discord_posts import EVERY_KIND, announce, announce_thread, reaches
 from tests.platforms.discord_text import notified
@@ -127,8 +127,16 @@ class People(Actions):
         return message
 
     async def archive(self, thread: Channel, *, locked: bool = False) -> None:
-        thread.archived, thread.locked = True, locked
+        thread.archived, thread.locked, thread.archived_at = True, locked, now()
         announce_thread(self.gateway, "THREAD_UPDATE", thread)
+
+    async def delete_thread(self, thread: Channel) -> None:
+        """Delete a thread with everything in it; the message from which it was started stays."""
+        del self.state.guilds[thread.guild_id].channels[thread.id]
+        if (start := self.state.find(thread.parent_id, thread.id)) is not None:
+            start.flags &= ~HAS_THREAD
+        gone = {"id": thread.id, "guild_id": thread.guild_id, "parent_id": thread.parent_id, "type": 11}
+        self.gateway.dispatch("THREAD_DELETE", lambda intents: gone, guild=thread.guild_id, intent=GUILDS)
 
     def thread_of(self, message: Message) -> Channel | None:
         """The thread that was started from this message."""

@@ -83,6 +83,12 @@ def users_info(api: WebApi, workspace: Workspace, args: Arguments) -> Json:
     return {"user": user.wire()}
 
 
+@method("users.list", "users:read")
+def users_list(api: WebApi, workspace: Workspace, args: Arguments) -> Json:
+    shown, rest = page(list(workspace.users.values()), args)
+    return {"members": [user.wire() for user in shown]} | rest
+
+
 # Conversations
 
 KINDS = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
@@ -118,7 +124,8 @@ def between(messages: list[Message], args: Arguments) -> list[Message]:
 @method("conversations.history")
 def history(api: WebApi, workspace: Workspace, args: Arguments) -> Json:
     channel = readable(api, workspace, args, "history", member=True)
-    top = [m for m in api.state.visible(channel.id) if m.thread_ts in {None, m.ts}]
+    everything = api.state.everything(channel.id, None)
+    top = [m for m in everything if m.thread_ts in {None, m.ts} and not m.ephemeral_to and _is_shown(api, m)]
     shown, rest = page(between(top, args)[::-1], args)
     return {"messages": [read(api, m, args) for m in shown]} | rest
 
@@ -130,13 +137,22 @@ def replies(api: WebApi, workspace: Workspace, args: Arguments) -> Json:
     found = api.state.thread(channel.id, ts)
     if not found:
         raise ApiError("thread_not_found")
-    root = [m for m in found if m.ts == ts]
+    root = [m for m in api.state.everything(channel.id, ts) if m.ts == ts and _is_shown(api, m)]
     shown, rest = page(root + between([m for m in found if m.ts != ts], args), args, default=1000)
     return {"messages": [read(api, m, args) for m in shown]} | rest
 
 
+def _is_shown(api: WebApi, message: Message) -> bool:
+    """What was deleted leaves its place behind when it has answers."""
+    return not message.deleted or bool(api.state.thread(message.channel, message.ts))
+
+
 def read(api: WebApi, message: Message, args: Arguments) -> Json:
     shown = api.wire(message, metadata=bool(args.flag("include_all_metadata")))
+    if message.deleted:
+        said = "This message was deleted."
+        shown = {"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "text": said, "hidden": True}
+        shown |= {"ts": message.ts, "thread_ts": message.ts}
     answers = [m for m in api.state.thread(message.channel, message.ts) if m.ts != message.ts]
     if answers and message.thread_ts in {None, message.ts}:
         users = list(dict.fromkeys(m.user for m in answers))

@@ -36,15 +36,16 @@ class People:
         *,
         thread_ts: str | None = None,
         files: Sequence[File] = (),
+        subtype: str = "",
     ) -> str:
-        """Post a message as a person (or as another bot) and give its ts.
+        """Post a message as a person (or as another bot) and give its ts; `subtype` says what it reports.
 
         The bot gets a `message` event when it is in the channel, and an `app_mention` as well when it is named,
         except in direct messages. Posting makes the person a member of the channel.
         """
         where, who = self.state.channel(_id(channel)), self.state.user(_id(user))
         message = Message(where.id, self.state.ts(), who.id, text, thread_ts=thread_ts, files=list(files))
-        message.bot_id = who.bot_id
+        message.bot_id, message.subtype = who.bot_id, subtype
         if who.id not in where.members:
             where.members.append(who.id)
         self.state.add(message)

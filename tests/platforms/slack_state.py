@@ -146,6 +146,8 @@ class Message:
     thread_ts: str | None = None
     ephemeral_to: str | None = None
     bot_id: str = ""
+    subtype: str = ""
+    """Slack's word for what it reports: "channel_join", "channel_topic", …; empty when somebody says something."""
     markdown: str = ""
     """What was streamed, or sent as markdown_text."""
     chunks: list[Json] = field(default_factory=list)
@@ -184,6 +186,8 @@ class Message:
             "ts": self.ts,
         }
         shown["team"] = team
+        if self.subtype:
+            shown["subtype"] = self.subtype
         if self.thread_ts:
             shown["thread_ts"] = self.thread_ts
         if self.bot_id:

@@ -223,6 +223,27 @@ async def test_a_thread_is_read_in_pages_with_metadata(slack: LocalSlack, client
     assert [m["ts"] for m in top] == [ts]
 
 
+async def test_a_deleted_message_leaves_its_place_while_it_has_answers(
+    slack: LocalSlack, client: AsyncWebClient
+) -> None:
+    ann = slack.add_user("ann")
+    general = slack.add_channel("general", members=[ann])
+    root = await slack.post(general, ann, "question")
+    answer = await slack.post(general, ann, "answer", thread_ts=root)
+    await slack.post(general, ann, "Ann has joined", subtype="channel_join")
+    await slack.delete(general, root)
+    joined, place = (await client.conversations_history(channel=general.id))["messages"]
+    assert joined["subtype"] == "channel_join"
+    assert (place["ts"], place["subtype"], place["reply_count"]) == (root, "tombstone", 1)
+    assert "question" not in str(place)
+    thread = (await client.conversations_replies(channel=general.id, ts=root))["messages"]
+    assert [message["ts"] for message in thread] == [root, answer]
+    await slack.delete(general, answer)
+    assert len((await client.conversations_history(channel=general.id))["messages"]) == 1
+    people = await client.users_list(limit=1)
+    assert people["response_metadata"]["next_cursor"]
+
+
 async def test_people_strangers_and_files(slack: LocalSlack, client: AsyncWebClient) -> None:
     ann = slack.add_user("ann", admin=True)
     bob = slack.add_user("bob", team="T0STRANGE")

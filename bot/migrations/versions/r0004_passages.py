@@ -8,9 +8,10 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    # Passages that are there keep no key: they belong to a generation that the next sync replaces.
     with op.batch_alter_table("chunks") as chunks:
-        chunks.add_column(sa.Column("key", sa.String(32), nullable=False, server_default=""))
+        chunks.add_column(sa.Column("key", sa.String(60), nullable=False, server_default=""))
         chunks.add_column(sa.Column("line", sa.Integer(), nullable=False, server_default="0"))
         chunks.add_column(sa.Column("language", sa.String(8), nullable=False, server_default=""))
         chunks.create_index("ix_chunks_key", ["key"])
+    # Their vectors are stored by id, and are searched until the next sync has built a new generation.
+    op.execute("UPDATE chunks SET key = id")

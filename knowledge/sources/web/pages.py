@@ -8,9 +8,14 @@ import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from datetime import date
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from knowledge.sources.web.content import CONTENT_VERSION
+
+_AT_REST = 3600.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,24 @@ class Page:
     """Unix time when the website last said that it is like this."""
     links: tuple[str, ...]
     """To pages of the website."""
+
+    @property
+    def day(self) -> str:
+        """Of its last change, ISO 8601, as far as the sitemap or else the server knows it; empty when they do not.
+
+        Many servers make each page as they are asked for it, and call that its last change: it is believed only once
+        the page has stayed the same for `_AT_REST`.
+        """
+        said = self.changed.strip()[:10]
+        try:
+            return date.fromisoformat(said).isoformat()
+        except ValueError:
+            pass
+        try:
+            moment = parsedate_to_datetime(self.modified)
+            return moment.date().isoformat() if self.checked - moment.timestamp() >= _AT_REST else ""
+        except (ValueError, OverflowError, OSError):
+            return ""
 
 
 class PageStore:

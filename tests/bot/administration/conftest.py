@@ -14,6 +14,7 @@ MESSAGE = IncomingMessage(
     user_id="U1",
     text="",
     addressed="mention",
+    principals=frozenset({"everyone", "slack:C1"}),
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.administration.naming import ELSEWHERE
 from bot.administration.sources import Sources
 from bot.config import SourceSettings
 from tests.bot.administration.conftest import Admin
@@ -50,7 +51,7 @@ def office(tmp_path: Path) -> Office:
 
 async def test_they_are_listed_with_who_sees_them_and_how_much_there_is(office: Office) -> None:
     told = await office.admin.say("sources")
-    assert told == "- `handbook` (folder, for `everyone`): 12 documents, 3,456 passages"
+    assert told == f"- `handbook` (folder, for `everyone`): 12 documents, 3,456 passages\n{ELSEWHERE}"
     office.sources = []
     assert "sources add" in await office.admin.say("sources")
 

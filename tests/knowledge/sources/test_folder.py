@@ -5,6 +5,8 @@ import pytest
 
 from knowledge.errors import SourceError
 from knowledge.sources import FolderSource
+from knowledge.sources.opening import UnreadableError, read_whole
+from tests.knowledge.privileges import as_somebody_else, folder_for_everybody
 
 EVERYONE = frozenset({"everyone"})
 
@@ -12,6 +14,10 @@ EVERYONE = frozenset({"everyone"})
 def paths(root: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
     source = FolderSource("docs", root, EVERYONE, include, exclude)
     return [file.path for file in source.files()]
+
+
+def problems(root: Path, *, exclude: tuple[str, ...] = ()) -> dict[str, str]:
+    return {file.path: file.problem for file in FolderSource("docs", root, EVERYONE, exclude=exclude).files()}
 
 
 def write(root: Path, *names: str) -> None:
@@ -53,21 +59,103 @@ def test_globs(root: Path, include: tuple[str, ...], exclude: tuple[str, ...], e
     assert paths(root, include=include, exclude=exclude) == expected
 
 
-def test_never_leaves_the_root(root: Path, tmp_path: Path) -> None:
-    write(tmp_path, "secret/key.md")
+def test_never_leaves_the_root_and_says_so(root: Path, tmp_path: Path) -> None:
+    write(tmp_path, "secret/key.md", "secret/key.conf")
     (root / "link").symlink_to(tmp_path / "secret")
     (root / "key.md").symlink_to(tmp_path / "secret/key.md")
-    (root / "dangling.md").symlink_to(tmp_path / "nowhere")
-    assert paths(root) == []
+    (root / "key.conf").symlink_to(tmp_path / "secret/key.conf")
+    (root / "up.md").symlink_to("../secret/key.md")
+    write(root, "a.md")
+    found = problems(root)
+    assert found.keys() == {"link", "key.md", "up.md", "a.md"}
+    assert found.pop("a.md") == ""
+    assert all("leads out of the source's folder and is not followed" in reason for reason in found.values())
+    assert problems(root, exclude=("link/**", "key.md", "up.*")) == {"a.md": ""}
+
+
+def test_links_that_lead_nowhere_are_reported(root: Path) -> None:
+    (root / "dangling.md").symlink_to(root / "nowhere")
+    (root / "self.md").symlink_to(root / "self.md")
+    (root / "one.md").symlink_to(root / "two.md")
+    (root / "two.md").symlink_to(root / "one.md")
+    (root / "picture.png").symlink_to(root / "nowhere")
+    found = problems(root)
+    assert found.keys() == {"dangling.md", "self.md", "one.md", "two.md"}
+    assert set(found.values()) == {"the link leads nowhere, or in a circle; correct or exclude it"}
 
 
 def test_loops_of_links_are_harmless(root: Path) -> None:
     write(root, "a/b.md", ".data/c.md")
     (root / "a/up").symlink_to(root)
-    (root / "self.md").symlink_to(root / "self.md")
     (root / ".data/again").symlink_to(root / ".data")
     (root / "data").symlink_to(root / ".data")
-    assert paths(root) == ["a/b.md", "data/c.md"]
+    assert problems(root) == {"a/b.md": "", "data/c.md": ""}
+
+
+def test_what_is_no_file_is_reported_where_a_file_would_be_taken(root: Path) -> None:
+    os.mkfifo(root / "pipe.md")
+    os.mkfifo(root / "pipe")
+    assert problems(root) == {"pipe.md": "this is a named pipe, not a file; exclude it"}
+    assert problems(root, exclude=("pipe.*",)) == {}
+
+
+def test_a_folder_that_cannot_be_listed_is_reported() -> None:
+    with folder_for_everybody() as root:
+        write(root, "a.md", "locked/b.md", "locked/deep/c.md", "sealed/d.md", "z.md")
+        (root / "locked").chmod(0)
+        (root / "sealed").chmod(0o444)
+        with as_somebody_else():
+            found = problems(root)
+            files = {file.path: file for file in FolderSource("docs", root, EVERYONE).files()}
+            assert problems(root, exclude=("locked/**", "sealed/**")) == {"a.md": "", "z.md": ""}
+            with pytest.raises(UnreadableError, match=r"cannot be read \(permission denied\)"):
+                read_whole(files["sealed/d.md"], max_bytes=100)
+    assert found == {
+        "a.md": "",
+        "locked": "the folder cannot be listed (permission denied); check its permissions",
+        "sealed/d.md": "",
+        "z.md": "",
+    }
+
+
+def test_a_root_that_cannot_be_listed_names_the_fix() -> None:
+    with folder_for_everybody() as folder:
+        (folder / "in").mkdir()
+        for locked in (folder / "in", folder):
+            locked.chmod(0)
+            with (
+                as_somebody_else(),
+                pytest.raises(SourceError, match=r"'docs'.*cannot be listed \(Permission"),
+            ):
+                paths(folder / "in")
+        folder.chmod(0o700)
+
+
+def test_folders_without_end_are_cut_off(root: Path) -> None:
+    deepest = root.joinpath(*["d"] * 120)
+    deepest.mkdir(parents=True)
+    (deepest / "a.md").write_text("text")
+    (root.joinpath(*["d"] * 100) / "b.md").write_text("text")
+    found = problems(root)
+    assert found.pop("d/" * 100 + "b.md") == ""
+    (reason,) = found.values()
+    assert reason == "the folder lies more than 100 folders deep; move or exclude it"
+
+
+def test_a_root_that_is_replaced_meanwhile_says_nothing_about_its_files(root: Path, tmp_path: Path) -> None:
+    write(root, "a/b.md", "c.md")
+    files = FolderSource("docs", root, EVERYONE).files()
+    assert next(files).path == "a/b.md"
+    root.rename(tmp_path / "elsewhere")
+    root.mkdir()
+    with pytest.raises(SourceError, match=r"'docs'.*was replaced by another one while it was listed"):
+        list(files)
+
+
+def test_archives_are_listed(root: Path) -> None:
+    write(root, "a.zip", "b.tar.gz", "c.mbox", "d.TGZ", "e.gz")
+    assert paths(root) == ["a.zip", "b.tar.gz", "c.mbox", "d.TGZ"]
+    assert paths(root, include=("*.md",)) == []
 
 
 def test_a_linked_root_is_followed(root: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge.errors import SourceError
-from knowledge.sources.folder import KNOWN_TYPES
+from knowledge.formats import KNOWN_TYPES
 from knowledge.sources.git import GitSource, wanted_by_git
 from knowledge.sources.patterns import Patterns
 from tests.knowledge.sources.repositories import Repository, serving
@@ -32,7 +32,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def repository(tmp_path: Path) -> Repository:
     """With one document, and a picture that is none."""
     repository = Repository(tmp_path / "team" / "handbook")
-    repository.write({"image.png": "no text", "src/code.py": "pass"})
+    repository.write({"image.png": "no text", "src/code.tool": "pass"})
     repository.commit(travel__hotels_md="140 EUR")
     return repository
 
@@ -52,7 +52,7 @@ def source(repository: Repository, tmp_path: Path) -> Callable[..., GitSource]:
 
 
 def texts(source: GitSource) -> dict[str, str]:
-    return {file.path: file.local.read_text() for file in source.files()}
+    return {file.path: file.problem or file.local.read_text() for file in source.files()}
 
 
 def clone_of(source: GitSource) -> Path:
@@ -96,9 +96,9 @@ def test_a_branch_or_a_tag(repository: Repository, source: Callable[..., GitSour
 
 def test_patterns(repository: Repository, source: Callable[..., GitSource]) -> None:
     repository.commit(a_md="a", drafts__b_md="b", drafts__deep__c_txt="c")
-    assert sorted(texts(source(include=("*.py", "drafts/**"), exclude=("*.md",)))) == [
+    assert sorted(texts(source(include=("*.tool", "drafts/**"), exclude=("*.md",)))) == [
         "drafts/deep/c.txt",
-        "src/code.py",
+        "src/code.tool",
     ]
     assert sorted(texts(source(include=("[ab].md",)))) == ["a.md", "drafts/b.md"]
     assert sorted(texts(source())) == ["a.md", "drafts/b.md", "drafts/deep/c.txt", "travel/hotels.md"]
@@ -115,6 +115,46 @@ def test_only_files_that_can_be_documents_are_fetched(
     assert [path.name for path in (clone_of(one) / "files").rglob("*") if path.is_file()] == ["hotels.md"]
     packed = sum(pack.stat().st_size for pack in (clone_of(one) / "repository").rglob("*.pack"))
     assert packed < 100_000
+
+
+def days(source: GitSource) -> dict[str, str]:
+    return {file.path: file.metadata.get("date", "")[:10] for file in source.files()}
+
+
+def test_a_file_has_the_day_of_its_last_commit_where_the_server_hands_out_history_alone(
+    repository: Repository,
+    source: Callable[..., GitSource],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2025-12-31T23:00:00+00:00")
+    repository.write({"ü b.md": "Soup"})
+    repository.commit(food_md="Soup")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-02T03:00:00+00:00")
+    repository.commit(travel__hotels_md="160 EUR")
+    repository.commit()
+    assert set(days(source()).values()) == {
+        ""
+    }  # a repository on this machine knows no filter unless it is told to
+    with serving(tmp_path) as server:
+        one = source(url=f"{server.url}team/handbook/.git")
+        known = {"food.md": "2025-12-31", "travel/hotels.md": "2026-01-02", "ü b.md": "2025-12-31"}
+        assert days(one) == known
+        monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-02-02T03:00:00+00:00")
+        repository.commit(food_md="Salad")
+        assert days(one) == known | {"food.md": "2026-02-02"}
+
+
+def test_what_was_not_changed_lately_has_no_day(
+    repository: Repository, source: Callable[..., GitSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("knowledge.sources.git._WITH_HISTORY", ("--depth=2", "--filter=blob:none"))
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-02T03:00:00+00:00")
+    repository.commit(food_md="Soup")
+    repository.commit(drinks_md="Tea")
+    with serving(tmp_path) as server:
+        found = days(source(url=f"{server.url}team/handbook/.git"))
+    assert found == {"drinks.md": "2026-01-02", "food.md": "", "travel/hotels.md": ""}
 
 
 def test_nothing_is_fetched_when_nothing_has_changed(
@@ -219,7 +259,10 @@ def test_links_do_not_lead_out_of_the_files(
     (repository.path / "folder").symlink_to(tmp_path / "outside")
     (repository.path / "config.md").symlink_to(".git/config")
     repository.commit()
-    assert texts(source()) == {"travel/hotels.md": "140 EUR"}
+    found = texts(source())
+    assert found.pop("travel/hotels.md") == "140 EUR"
+    assert found.keys() == {"key.md", "config.md"}
+    assert all(text.startswith("the link leads ") for text in found.values())
 
 
 def test_neither_hooks_nor_submodules_nor_filters_of_others_run(

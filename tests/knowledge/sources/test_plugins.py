@@ -43,8 +43,15 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "entry_points", entries.select)
 
 
-def source(tmp_path: Path, words: object, *, kind: str = "wiki", **patterns: tuple[str, ...]) -> PluginSource:
-    return PluginSource("docs", kind, EVERYONE, {"words": words}, tmp_path, **patterns)
+def source(
+    tmp_path: Path,
+    words: object,
+    *,
+    kind: str = "wiki",
+    include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+) -> PluginSource:
+    return PluginSource("docs", kind, EVERYONE, {"words": words}, tmp_path, include, exclude)
 
 
 def test_a_plugin_lists_and_the_rest_is_held_here(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Which sources a reply to a command may name: an admin may know of all, whoever else reads the reply may not."""
+
+from collections.abc import Iterable, Mapping
+
+from bot.messages import IncomingMessage
+from knowledge.access import visible_sources
+
+READ = "read "
+ELSEWHERE = "(Sources that not everyone here may see are told of in a direct message to me.)"
+
+
+def is_alone(message: IncomingMessage) -> bool:
+    """Whether only the admin who gave the command sees the reply."""
+    return message.is_private or message.addressed == "direct"
+
+
+def nameable(
+    names: Iterable[str], message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """Those of the sources that all who see the reply may know of, in order."""
+    if is_alone(message):
+        return list(names)
+    visible = visible_sources(visible_to, message.principals)
+    return [name for name in names if name in visible]
+
+
+def nameable_jobs(
+    names: Iterable[str], message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """The same for the names of jobs, of which "read SOURCE" names one."""
+    jobs = list(names)
+    told = {name: name.removeprefix(READ) for name in jobs if name.startswith(READ)}
+    nameable_sources = set(nameable(told.values(), message, visible_to))
+    return [name for name in jobs if name not in told or told[name] in nameable_sources]
