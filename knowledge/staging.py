@@ -6,7 +6,7 @@ source can be searched and forgotten by itself.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
@@ -121,15 +121,27 @@ class Stager:
         plan: Plan,
         tick: Callable[[], None],
     ) -> dict[str, Vectors]:
-        """By key: copied where another source has the same text, embedded otherwise."""
-        by_holder: dict[str, list[str]] = {}
-        for key in texts.keys() & holders.keys():
-            by_holder.setdefault(min(holders[key]), []).append(key)
-        vectors: dict[str, Vectors] = {}
-        for source, keys in by_holder.items():
-            vectors.update(self._store.vectors(collection_name(plan.generation, source), keys))
+        """By key: copied where the same text has a vector of this model already, embedded otherwise."""
+        vectors = self._copied(texts, holders, plan.generation)
+        live = plan.state.generation
+        if live != plan.generation and plan.state.embedder == plan.publication.embedder:
+            rest = texts.keys() - vectors.keys()
+            vectors |= self._copied(rest, self._manifest.holders(rest, live), live)
         new = {key: text for key, text in texts.items() if key not in vectors}
         embedded = self._embedder.embed_documents(list(new.values()), on_progress=lambda _: tick())
         plan.report.embedded += len(new)
         vectors.update(zip(new, embedded, strict=True))
+        return vectors
+
+    def _copied(
+        self, keys: Iterable[str], holders: Mapping[str, AbstractSet[str]], generation: str
+    ) -> dict[str, Vectors]:
+        """The vectors that sources have of these keys in a generation; `holders` are the sources by key."""
+        by_holder: dict[str, list[str]] = {}
+        for key in keys:
+            if key in holders:
+                by_holder.setdefault(min(holders[key]), []).append(key)
+        vectors: dict[str, Vectors] = {}
+        for source, wanted in by_holder.items():
+            vectors |= self._store.vectors(collection_name(generation, source), wanted)
         return vectors

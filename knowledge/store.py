@@ -92,12 +92,9 @@ class ChromaStore:
             found = self._find(collection)
             if found is None or k < 1:
                 return []
-            limit = min(k, found.count())
-            if not limit:
-                return []
             result = found.query(
                 query_embeddings=np.asarray([vector], dtype=np.float32),
-                n_results=limit,
+                n_results=k,
                 include=["distances"],
             )
             distances = result["distances"] or [[]]

@@ -20,6 +20,8 @@ _DATES = (
 _AUTHORS = ("author", "article:author", "dcterms.creator", "dc.creator", "byl")
 _TAGS = ("keywords", "article:tag", "dcterms.subject", "dc.subject")
 _TITLES = ("og:title", "dcterms.title", "dc.title")
+STATED = frozenset({*_DATES, *_AUTHORS, *_TAGS, *_TITLES})
+"""Names of the properties of a page that are made something of, in small letters."""
 
 
 def convert(data: bytes, *, suffix: str) -> Converted:

@@ -308,7 +308,9 @@ def test_a_new_generation_replaces_the_old_one_completely(setting: Setting, what
         setting.settings = ChunkSettings(capacity=30, minimum=5)
     report = setting.sync(only="docs")
     assert report.rebuilt
-    assert (report.embedded, numbers(report.sources[0])) == (2, (0, 0, 0, 2))
+    # A vector is made anew by another model only: other sizes of chunks leave these texts as they are.
+    assert report.embedded == (2 if what == "embedder" else 0)
+    assert numbers(report.sources[0]) == (0, 0, 0, 2)
     assert before < setting.store.collections()
     setting.write(c="gamma")
     setting.sync()

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
-CONTENT_VERSION = 1
+from knowledge.formats.html import STATED
+
+CONTENT_VERSION = 2
 """Raise it when the same page gives something else: pages that were kept are then fetched anew."""
 _SHARE = 0.95
 """Of the judged text, what an element must hold to be the page's content. 0.9 and 0.98 found the same."""
@@ -27,6 +29,7 @@ _KEPT = frozenset({
     "id", "name", "href", "alt", "title", "role", "hidden", "colspan", "rowspan", "start", "type", "lang", "dir",
 })  # fmt: skip
 """Attributes that mean something; others change from one request to the next."""
+_MOST_STATED = 50
 _WORD = re.compile(r"\W+")
 
 
@@ -57,11 +60,18 @@ def read_html(data: bytes, *, charset: str, url: str) -> Content:
         str(link) for link in page.xpath("//a/@href | //area/@href | //iframe/@src | //frame/@src")
     )
     title = " ".join(str(page.findtext(".//title") or "").split())
+    stated = [element for element in page.iter("meta") if _property(element) in STATED][:_MOST_STATED]
     content = _content(page)
     shell = lxml.html.document_fromstring('<html><head><meta charset="utf-8"><title></title></head><body>')
     shell.find(".//title").text = title
+    shell.head.extend(stated)
     shell.body.append(_cleaned(content))
     return Content(lxml.html.tostring(shell, encoding="utf-8", doctype="<!DOCTYPE html>"), tuple(links))
+
+
+def _property(element: Any) -> str:
+    """What an element `meta` says something of, in small letters."""
+    return (element.get("name") or element.get("property") or element.get("itemprop") or "").strip().lower()
 
 
 def _base(page: Any, url: str) -> str:

@@ -37,6 +37,18 @@ def test_the_content_keeps_its_form_and_the_menus_go() -> None:
     assert "https://docs.example.org/guide/other" in text
 
 
+def test_author_date_and_tags_stay_with_the_page() -> None:
+    html = f"""<head><meta name="Author" content="Ida Berg"><meta property="article:modified_time"
+        content="2026-03-01T08:00:00Z"><meta name="keywords" content="travel, rates"><meta name="nonce" content="1">
+        </head><body><main><p>{TEXT}</p></main></body>"""
+    content = read_html(html.encode(), charset="utf-8", url=URL)
+    assert b"nonce" not in content.html
+    metadata = convert(".html", content.html).metadata
+    assert metadata["author"] == "Ida Berg"
+    assert metadata["date"].startswith("2026-03-01")
+    assert metadata["tags"] == "travel, rates"
+
+
 def test_a_heading_above_the_content_belongs_to_it() -> None:
     text = read(
         f"<body><div><h1>Hotels</h1></div><div><div><p>{TEXT}</p><p>{TEXT * 2}</p></div></div></body>"
