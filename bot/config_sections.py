@@ -28,10 +28,10 @@ from bot.config_types import (
     Times,
     Url,
     Urls,
+    as_chroma_url,
+    as_embedding_model,
+    as_time_zone,
     as_tuple,
-    chroma_url,
-    embedding_model,
-    time_zone,
 )
 from bot.errors import SettingsError
 from bot.llm.lora import parse_lora
@@ -104,12 +104,12 @@ class LLMSettings(Section):
 class KnowledgeSettings(Section):
     """`[knowledge]`: how documents are cut, embedded and found."""
 
-    embedding_model: Annotated[Text, BeforeValidator(embedding_model)] | None = None
+    embedding_model: Annotated[Text, BeforeValidator(as_embedding_model)] | None = None
     """A folder with a sentence-transformers model, or a model's name on the hub. None: the one that comes as a
     package."""
     embedding_device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where it computes. "auto": on a GPU if torch finds one."""
-    chroma_url: Annotated[str, BeforeValidator(chroma_url)] | None = Field(
+    chroma_url: Annotated[str, BeforeValidator(as_chroma_url)] | None = Field(
         default=None, description='an address such as "http://localhost:8000"'
     )
     """A Chroma server for the vectors. None: they are in the data directory."""
@@ -121,7 +121,7 @@ class KnowledgeSettings(Section):
     """From the environment only."""
     top_k: int = Field(default=8, ge=1, le=50)
     """Passages that retrieval returns."""
-    reranker: Annotated[Text, BeforeValidator(embedding_model)] | None = None
+    reranker: Annotated[Text, BeforeValidator(as_embedding_model)] | None = None
     """A cross-encoder that reads the best candidates once more: a folder, or a model's name on the hub. None: off."""
     recency: float = Field(default=0.0, ge=0, le=36_500)
     """Days after which the preference for younger documents is half of what it is for new ones. 0: there is none."""
@@ -282,7 +282,7 @@ class InboxSettings(Section):
 class SchedulesSettings(Section):
     """`[schedules]`: what is done by the clock. Times are lines of cron or intervals, see `sources.schedule`."""
 
-    timezone: Annotated[str, BeforeValidator(time_zone), Field(description=schedule.ZONE)] = "UTC"
+    timezone: Annotated[str, BeforeValidator(as_time_zone), Field(description=schedule.ZONE)] = "UTC"
     """Of the lines of cron, such as "Europe/Berlin"."""
     evaluate: Times = "0 2 * * *"
     """When the sources with questions are evaluated. Empty: never."""

@@ -30,7 +30,7 @@ def _model(value: object, info: ValidationInfo) -> object:
     return value if value == STARTER else _path(value, info)
 
 
-def embedding_model(value: object, info: ValidationInfo) -> object:
+def as_embedding_model(value: object, info: ValidationInfo) -> object:
     """A folder beside the file becomes a path; anything else is a model's name."""
     if not isinstance(value, str) or not value or "\0" in value:
         return value
@@ -42,7 +42,7 @@ def _url(value: object) -> object:
     return _address(value, example="http://localhost:8080/v1", key="the key into PARLEY_LLM_API_KEY")
 
 
-def chroma_url(value: object) -> object:
+def as_chroma_url(value: object) -> object:
     return _address(value, example="http://localhost:8000", key="the token into PARLEY_CHROMA_TOKEN")
 
 
@@ -64,7 +64,7 @@ def _schedule(value: object) -> object:
     return value
 
 
-def time_zone(value: object) -> object:
+def as_time_zone(value: object) -> object:
     return schedule.check_timezone(value) if isinstance(value, str) else value
 
 

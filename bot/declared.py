@@ -4,7 +4,6 @@
 for a moment, one as before and one as now; a single source never is.
 """
 
-import glob
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,15 +44,24 @@ class Declared:
     """Holds the present `Declaration`; used from any thread."""
 
     def __init__(
-        self, settings: Sequence[SourceSettings], *, data_dir: Path, api_urls: Mapping[str, str] | None = None
+        self,
+        settings: Sequence[SourceSettings],
+        *,
+        data_dir: Path,
+        api_urls: Mapping[str, str] | None = None,
+        apart: Iterable[Path] = (),
     ) -> None:
-        """`data_dir` is where sources keep what they fetch; `api_urls` says by platform where its channels are read."""
+        """`data_dir` is where sources keep what they fetch; `api_urls` says by platform where its channels are read.
+
+        A folder with documents holds neither `data_dir` nor what is `apart`, nor what sources are told by a file.
+        """
         self._data_dir = data_dir
         self._api_urls = dict(api_urls or {})
+        self._apart = tuple(apart)
         self._lock = threading.Lock()
         self._elsewhere: set[str] = set()
         """Sources under whose names the documents of another place are still indexed."""
-        self.now = _declaration(settings, self._data_dir, self._api_urls)
+        self.now = self._declaration(settings)
         self.visible_to: dict[str, frozenset[str]] = {}
         """By source the principals that may see it."""
         self._show()
@@ -66,7 +74,7 @@ class Declared:
         """
         with self._lock:
             before = self.now
-            self.now = _declaration(settings, self._data_dir, self._api_urls)
+            self.now = self._declaration(settings)
             known = {source.name for source in before.settings}
             same = self._unmoved(before)
             self._elsewhere |= {
@@ -82,6 +90,13 @@ class Declared:
             self._elsewhere -= set(names) & self._unmoved(of)
             self._show()
 
+    def _declaration(self, settings: Sequence[SourceSettings]) -> Declaration:
+        # Questions, if they were found, would answer themselves; a token is a secret.
+        files = (file for source in settings for file in (source.evaluation, source.token_file) if file)
+        apart = frozenset(path.absolute() for path in (self._data_dir, *self._apart, *files))
+        sources = (_source(source, self._data_dir, self._api_urls, apart) for source in settings)
+        return Declaration(tuple(settings), tuple(sources))
+
     def _unmoved(self, before: Declaration) -> set[str]:
         """Names of the sources that have the place that they had."""
         places = {source.name: _place(source) for source in before.settings}
@@ -96,24 +111,20 @@ class Declared:
         self.visible_to.update(shown)
 
 
-def _declaration(
-    settings: Sequence[SourceSettings], data_dir: Path, api_urls: Mapping[str, str]
-) -> Declaration:
-    return Declaration(tuple(settings), tuple(_source(source, data_dir, api_urls) for source in settings))
-
-
 def _place(settings: SourceSettings) -> tuple[object, ...]:
     """What is the same as long as the documents come from the same place."""
     channels = frozenset(settings.channels)
     return settings.kind, settings.path, settings.url, settings.branch, channels, settings.settings
 
 
-def _source(settings: SourceSettings, data_dir: Path, api_urls: Mapping[str, str]) -> Source:
+def _source(
+    settings: SourceSettings, data_dir: Path, api_urls: Mapping[str, str], apart: frozenset[Path]
+) -> Source:
     name, visible_to = settings.name, frozenset(settings.visible_to)
     include, exclude, url = settings.include, settings.exclude, settings.url or ""
     match settings.kind:
         case "folder":
-            return FolderSource(name, settings.path, visible_to, include, (*exclude, *_questions(settings)))
+            return FolderSource(name, settings.path, visible_to, include, exclude, apart)
         case "git":
             return GitSource(
                 name,
@@ -154,11 +165,3 @@ def _source(settings: SourceSettings, data_dir: Path, api_urls: Mapping[str, str
             return PluginSource(name, kind, visible_to, history, data_dir, include, exclude, place)
         case kind:
             return PluginSource(name, kind, visible_to, settings.settings, data_dir, include, exclude)
-
-
-def _questions(settings: SourceSettings) -> list[str]:
-    """A pattern for the file with the source's questions, if it is in its folder: found, it would answer them all."""
-    file = settings.evaluation
-    if file is None or not file.is_relative_to(settings.path):
-        return []
-    return [f"/{glob.escape(file.relative_to(settings.path).as_posix())}"]

@@ -62,8 +62,8 @@ STARTERS = frozenset(
 _TECHNICAL = re.compile(
     r"`[^`\n]+`"  # code spans
     r"|https?://[^\s<>()\[\]]+"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
-    r"|(?<![\w/])[~.]?/?[\w.-]+(?:/[\w.-]+)+"  # paths
+    r"|(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
+    r"|(?<![\w/])(?:(?<![.-])|(?=[~/]))[~.]?/?[\w.-]+(?:/[\w.-]+)+"  # paths
     r"|\b\w+(?:[._]\w+)+\b"  # host.name, file.md, snake_case, 1.2.3
     r"|(?<![\w-])--?[a-z][\w-]*"  # --flags
     r"|(?<!\w)[#$@][\w-]+"  # #channel, $VARIABLE, @handle

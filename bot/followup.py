@@ -27,7 +27,7 @@ _PLACED_NAME = re.compile(
 )
 """A name after a preposition; a German noun elsewhere in the sentence is none."""
 _GREETING = re.compile(r"^\s*(?:hi|hello|hey|dear|hallo)\b(?:\s+\w+)?\s*[,!.:]\s*", re.IGNORECASE)
-_MENTION = re.compile(r"<@[^>\s]*>[,:]?|(?<!\w)@\w[\w.'-]*((?:\s+[A-Z][\w'-]*)*)[,:]?")
+_MENTION = re.compile(r"<@[^<>\s]*>[,:]?|(?<!\w)@\w[\w.'-]*((?:\s+[A-Z][\w'-]*)*)[,:]?")
 """A name may have several words; the group has those that look like it."""
 _MOST_SAID = 10
 _LONGEST_SAID = 300

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bot.tradeoff import Tradeoff
     from knowledge.chroma_server import ChromaServer
     from knowledge.index import Index
+    from knowledge.known_models import KnownModels
     from knowledge.loaders import Loader
     from knowledge.planning import ProgressCallback, SyncReport
     from knowledge.reranking import CrossEncoderReranker
@@ -48,6 +49,7 @@ LONGEST_FILE = 200_000
 @dataclass(frozen=True, slots=True)
 class _Parts:
     embedder: Embedder
+    models: "KnownModels"
     index: "Index"
     retriever: "Retriever"
 
@@ -66,6 +68,7 @@ class Library:
         self._declared = Declared(
             settings.sources,
             data_dir=settings.data_dir,
+            apart=[settings.file],
             api_urls={"slack": settings.slack.api_url, "discord": settings.discord.api_url},
         )
 
@@ -201,6 +204,8 @@ class Library:
             force=force,
             on_question=ticked,
         )
+        if not dry_run:
+            self._parts.models.note(self.embedder.fingerprint, self.settings.knowledge.embedding_model)
         report = self.index.sync(
             declaration.sources,
             only=only,
@@ -308,6 +313,7 @@ class Library:
 
     def _build(self) -> "_Parts":
         from knowledge.index import Index
+        from knowledge.known_models import KnownModels
         from knowledge.lexical import Lexical
         from knowledge.recency import Recency
         from knowledge.retriever import Retriever
@@ -315,20 +321,34 @@ class Library:
 
         settings = self.settings
         half_life = settings.knowledge.recency
-        embedder = SentenceTransformerEmbedder(
-            settings.knowledge.embedding_model, device=settings.knowledge.embedding_device
-        )
+
+        def open_model(name: str | None) -> Embedder:
+            return SentenceTransformerEmbedder(name, device=settings.knowledge.embedding_device)
+
+        embedder = open_model(settings.knowledge.embedding_model)
+        models = KnownModels(settings.data_dir / "embedding-models.json", open_model)
         store = ChromaStore(vector_server(settings) or settings.data_dir / "chroma")
         lock = settings.data_dir / "index.lock"
-        lexical = Lexical(settings.data_dir / "words")
+        words = settings.data_dir / "words"
+        lexical = Lexical(words)
         return _Parts(
             embedder=embedder,
-            index=Index(self._engine, store, embedder, self._chunk_settings, lock, loader=self._loader),
+            models=models,
+            index=Index(
+                self._engine,
+                store,
+                embedder,
+                self._chunk_settings,
+                lock,
+                loader=self._loader,
+                words=words,
+            ),
             retriever=Retriever(
                 Manifest(self._engine),
                 store,
                 embedder,
                 lexical,
+                models=models.find,
                 reranker=self._reranker,
                 recency=Recency(half_life) if half_life else None,
             ),

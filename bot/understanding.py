@@ -62,21 +62,24 @@ def understand(
     days = today or datetime.now(UTC).astimezone().date()
     tags = {name: words.source_tags.get(name, frozenset()) for name in sorted(sources)}
     text, where = parse(question, sources=tags, today=days)
-    if not re.search(r"\w", text) and where:
-        if not earlier:
+    if not _has_words(text) and where:
+        asked = [n for n, one in enumerate(earlier) if _has_words(without_filters(one))]
+        if not asked:
             raise FilterError(
                 "Ask something beside the filter, as in `since:2026-01 how much leave do I get?`."
             )
         last = understand(
             words,
-            without_filters(earlier[-1]),
-            earlier=earlier[:-1],
+            without_filters(earlier[asked[-1]]),
+            earlier=earlier[: asked[-1]],
             sources=sources,
             context=context,
             has_files=has_files,
             today=days,
         )
-        before = _filter(earlier[-1], tags, days).over(last.where)
+        before = last.where
+        for one in earlier[asked[-1] :]:  # the question's own, and those that came alone after it
+            before = _filter(one, tags, days).over(before)
         return replace(last, where=where.over(before))
     bare = [without_filters(one) for one in earlier]
     vocabulary = words.vocabulary_of(sources)
@@ -97,6 +100,10 @@ def understand(
     for one in earlier[len(bare) - 1 - bare[::-1].index(previous) :]:
         inherited = _filter(one, tags, days).over(inherited)
     return Understood(text, where.over(inherited), query, text, previous)
+
+
+def _has_words(text: str) -> bool:
+    return re.search(r"\w", text) is not None
 
 
 def _filter(question: str, tags: Mapping[str, frozenset[str]], today: date) -> Filter:

@@ -59,6 +59,14 @@ class Edition:
             found.setdefault(sources[version], set()).update(keys)
         return found
 
+    def described(self, sources: AbstractSet[str]) -> dict[str, tuple[str, dict[str, str]]]:
+        """Source and metadata of these versions."""
+        return self._manifest.described(sources, versions=self._versions)
+
+    def version_keys(self, versions: Iterable[str]) -> dict[str, set[str]]:
+        """The keys of their chunks."""
+        return self._manifest.version_keys(versions)
+
     def find_keys(self, keys: Iterable[str], *, sources: AbstractSet[str]) -> dict[str, list[Chunk]]:
         """By key the chunks of these versions."""
         return self._manifest.find_keys(keys, sources=sources, versions=self._versions)

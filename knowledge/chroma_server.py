@@ -69,22 +69,26 @@ class ChromaServer:
             VectorServerError: nobody is there, it is no Chroma server or of another version, or it refuses the token.
         """
         try:
-            with httpx.Client(headers=self.headers, timeout=TIMEOUT) as client:
-                version = self._version(client)
-                databases = f"{self._api}/tenants/{TENANT}/databases"
-                found = client.get(f"{databases}/{self.database}")
-                self.check(found)
-                if found.status_code != HTTPStatus.OK:
-                    made = client.post(databases, json={"name": self.database})
-                    self.check(made)
-                    # Another process may have been faster.
-                    if made.status_code != HTTPStatus.CONFLICT and not made.is_success:
-                        raise VectorServerError(
-                            f"The Chroma server at {self.url} has no database '{self.database}' and makes none "
-                            f"(status {made.status_code}); make it there, or correct knowledge.chroma_database."
-                        )
+            return self.try_to_prepare()
         except (httpx.HTTPError, httpx.InvalidURL, _PassingError) as error:
             raise self.explain(error) from error
+
+    def try_to_prepare(self) -> str:
+        """As `prepare`, for who tries again: raises also what `passes` knows, and what `explain` has a sentence for."""
+        with httpx.Client(headers=self.headers, timeout=TIMEOUT) as client:
+            version = self._version(client)
+            databases = f"{self._api}/tenants/{TENANT}/databases"
+            found = client.get(f"{databases}/{self.database}")
+            self.check(found)
+            if found.status_code != HTTPStatus.OK:
+                made = client.post(databases, json={"name": self.database})
+                self.check(made)
+                # Another process may have been faster.
+                if made.status_code != HTTPStatus.CONFLICT and not made.is_success:
+                    raise VectorServerError(
+                        f"The Chroma server at {self.url} has no database '{self.database}' and makes none "
+                        f"(status {made.status_code}); make it there, or correct knowledge.chroma_database."
+                    )
         return version
 
     def check(self, response: httpx.Response) -> None:

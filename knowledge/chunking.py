@@ -21,7 +21,7 @@ from knowledge.language import document_language, passage_language
 from knowledge.markdown import Heading, outline
 from knowledge.packing import Packer, Piece
 
-CHUNKER_VERSION = 2
+CHUNKER_VERSION = 3
 """Part of the index's generation: raise it when the same text gives other chunks."""
 
 _LINES_PER_BREAK = 2

@@ -45,6 +45,8 @@ _FIX = "Install parley-bot[starter], or set knowledge.embedding_model to a sente
 _TOKENS_ON_CPU = 512
 """Of a batch, each on a thread of its own: more no longer fit into a core's cache; see docs/experiments.md."""
 _TOKENS_ON_GPU = 16_384
+_TOKENISED_AT_ONCE = 1_000
+"""Texts: each takes a hundred times its size while it is cut into tokens."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -157,8 +159,11 @@ class SentenceTransformerEmbedder:
         if not texts:
             return vectors
         model = self.load()
-        encodings = self.tokenizer.encode_batch_fast(list(texts))
-        lengths = [min(len(encoding), model.max_seq_length or len(encoding)) for encoding in encodings]
+        lengths = [
+            min(len(encoding), model.max_seq_length or len(encoding))
+            for start in range(0, len(texts), _TOKENISED_AT_ONCE)
+            for encoding in self.tokenizer.encode_batch_fast(list(texts[start : start + _TOKENISED_AT_ONCE]))
+        ]
         is_cpu = model.device.type == "cpu"
         work = batches(lengths, tokens=_TOKENS_ON_CPU if is_cpu else _TOKENS_ON_GPU)
         pool = ThreadPoolExecutor(self._threads if is_cpu else 1, "embed", initializer=_use_one_thread)
@@ -252,8 +257,6 @@ def _hub_folder(name: str) -> Path:
 
 
 def _load(folder: Path, device: str) -> "SentenceTransformer":
-    # The files are here; without this every load asks the hub for a newer version.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     with _quiet():
         from sentence_transformers import SentenceTransformer

@@ -31,6 +31,7 @@ from knowledge.retriever import Retriever
 from knowledge.rollback import Rollback, plan_rollback
 from knowledge.sources.archives import Unpacked, forget_others
 from knowledge.sources.protocol import Source
+from knowledge.sources.storage import forget_fetched
 from knowledge.speed import Speed
 from knowledge.staging import Stager
 from knowledge.store import VectorStore
@@ -50,15 +51,18 @@ class Index:
         lock_path: Path,
         *,
         loader: Callable[[], Loader] = Loader,
+        words: Path | None = None,
     ) -> None:
         """`lock_path` is a file that keeps two processes from indexing at once; its neighbour remembers how long
-        files took. Cheap; nothing is opened."""
+        files took. With `words`, the folder of the searching `Lexical`s, they find the words of a new state there as
+        soon as it is published, and need not make them. Cheap; nothing is opened."""
         self._manifest = Manifest(engine)
         self._store = store
         self._embedder = embedder
         self._settings = chunk_settings
         self._lock_path = lock_path
         self._loader = loader
+        self._words = words
         self._upkeep = Upkeep(self._manifest, store, embedder)
 
     @property
@@ -131,7 +135,9 @@ class Index:
                 with self._exclusive():
                     plan = plan_now()
                     self._carry_out(plan, loader, gate, progress)
-                    forget_others(archives, {source.name for source in sources})
+                    configured = {source.name for source in sources}
+                    forget_others(archives, configured)
+                    forget_fetched(self._lock_path.parent, configured)
         counts = self._manifest.live_counts()
         for report in plan.report.sources:
             report.chunks = counts.get(report.name, (0, 0))[1]
@@ -166,6 +172,8 @@ class Index:
                 if lost := self._upkeep.lost(self.generation, thorough=state.unfinished):
                     self._manifest.begin()
                     self._upkeep.restore(lost, self.generation)
+                if lost or state.unfinished:
+                    self._manifest.count_restore()
                 self._manifest.take_back()
                 if lost and not state.unfinished:
                     self._manifest.end()
@@ -196,11 +204,17 @@ class Index:
             return
         self._manifest.begin()
         plan.report.embedded += self._upkeep.restore(lost, plan.generation)
+        if lost or plan.state.unfinished:  # which may have died in between
+            self._manifest.count_restore()
         if plan.to_load:
             self._stage(plan, loader, progress)
         if plan.changes_anything:
-            if gate:
-                self._ask(gate, plan)
+            if changed := changed_sources(plan.versions.values(), plan.publication):
+                after = self._after(plan)
+                if gate:
+                    self._ask(gate, plan, changed, after)
+                if self._words:
+                    Lexical(self._words).update(after, revision=after.state().revision, sources=changed)
             # The last moment at which a caller can stop it: nothing may look stopped that is visible.
             progress(Progress("clean up", len(plan.to_load), len(plan.to_load), ""))
             self._manifest.publish(plan.publication)
@@ -216,18 +230,18 @@ class Index:
         for report in plan.report.sources:
             self._speed.note(report.name, files=report.to_load, seconds=report.seconds)
 
-    def _ask(self, gate: Gate, plan: Plan) -> None:
-        versions = plan.versions.values()
-        changed = changed_sources(versions, plan.publication)
-        if not changed:
-            return
+    def _after(self, plan: Plan) -> Edition:
+        """What people will find."""
         state = State(plan.state.revision + 1, plan.generation, self._embedder.fingerprint)
-        after = Edition(self._manifest, live_after(versions, plan.publication), state)
+        return Edition(self._manifest, live_after(plan.versions.values(), plan.publication), state)
+
+    def _ask(self, gate: Gate, plan: Plan, changed: frozenset[str], after: Edition) -> None:
+        had = {version.source for version in plan.versions.values() if version.live}
         gate(
             Candidate(
                 changed=changed,
-                new=changed - {version.source for version in versions if version.live},
-                revision=state.revision,
+                new=changed - had,
+                revision=after.state().revision,
                 before=Retriever(self._manifest, self._store, self._embedder, Lexical()),
                 after=Retriever(after, self._store, self._embedder, Lexical()),
             )

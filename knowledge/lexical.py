@@ -59,6 +59,9 @@ class _State:
     """With those that have not been looked at since an earlier revision."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
+    def knows(self, sources: AbstractSet[str] | None) -> bool:
+        return sources is not None and sources <= self.sources.keys()
+
     def has(self, revision: int, sources: AbstractSet[str] | None) -> bool:
         if self.revision != revision:
             return False
@@ -90,26 +93,36 @@ class Lexical:
     def update(self, shelf: Keyed, *, revision: int, sources: AbstractSet[str] | None = None) -> None:
         """See what is live now, in some `sources` or all: cheap when nothing has changed, seconds when much has.
 
+        While another thread does that, one whose `sources` all had words before does not wait, and goes on with those.
+
         Raises IndexDamagedError when the shelf does.
         """
         if self._state.has(revision, sources):
             return
-        with self._lock:
-            if self._state.has(revision, sources):
-                return
-            self._state = self._updated(shelf, revision, sources)
+        if not self._lock.acquire(blocking=not self._state.knows(sources)):
+            return
+        try:
+            if not self._state.has(revision, sources):
+                self._state = self._updated(shelf, revision, sources)
+        finally:
+            self._lock.release()
 
     def within(self, sources: AbstractSet[str]) -> "Words":
         """The words of these sources, and of no other."""
         return Words(self, frozenset(sources))
 
-    def search(self, query: str, *, sources: AbstractSet[str], k: int) -> list[tuple[str, float]]:
-        """The `k` best keys of these sources with their score, best first, each once."""
+    def search(
+        self, query: str, *, sources: AbstractSet[str], k: int, keys: AbstractSet[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The `k` best keys of these sources with their score, best first, each once.
+
+        With `keys` only these are found, with the scores that they have among all.
+        """
         searched = self._of(sources)
         question = _question(query, searched)
         best: dict[str, float] = {}
         for source in searched:
-            for key, score in source.search(question, k=k):
+            for key, score in source.search(question, k=k, keys=keys):
                 best[key] = max(score, best.get(key, 0.0))
         return sorted(best.items(), key=lambda hit: (-hit[1], hit[0]))[: max(k, 0)]
 

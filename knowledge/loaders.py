@@ -16,10 +16,11 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from knowledge.conversion import ConversionError, Converted, convert
+from knowledge.conversion import ConversionError, Converted, convert, pieces_of_work
 from knowledge.documents import Document
 from knowledge.errors import KnowledgeError, LoadError
 from knowledge.formats import CODE_TYPES, PLAIN_TYPES
+from knowledge.formats.converted import MAX_CHARACTERS
 from knowledge.markdown import first_heading
 from knowledge.sources.opening import UnreadableError, read_whole, require_size
 from knowledge.sources.protocol import SourceFile
@@ -32,14 +33,16 @@ from knowledge.workers import (
     WorkerTimeoutError,
 )
 
-LOADER_VERSION = 3
+LOADER_VERSION = 4
 """Part of the index's generation: raise it when the same bytes give another text."""
-MAX_CHARACTERS = 10_000_000
-"""Of the text of one file, some 3,000 pages: cutting and embedding them takes minutes, in this process."""
 _PLAIN_BYTES = 250_000
 """Up to which text that is not parsed is read in this process: milliseconds, a few seconds if made to be slow."""
 _FRONT_MATTER_MARKS = (b"---", b"+++", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 """Beginnings of a text with front matter, as bytes, or of one whose encoding has to be found first."""
+_PIECE_S = 1.0
+"""What a page takes on a slow machine, tables and all; most take a tenth of it."""
+_LONGER = 10
+"""Times the time of a short file that a long one may take, whatever it says about itself."""
 _AHEAD = 4
 """Files for each process that are read before they are asked for."""
 
@@ -77,7 +80,7 @@ class Loader:
     """Reads files; a context manager, because it may own worker processes. For any threads."""
 
     timeout_s: float = 60.0
-    """Per file, for parsers."""
+    """Per file, for parsers; a PDF of many pages gets more, see `_patience`."""
     max_bytes: int = 50_000_000
     max_worker_bytes: int = MAX_BYTES
     """Address space of a worker."""
@@ -107,7 +110,7 @@ class Loader:
 
     def load(self, file: SourceFile, data: bytes, *, source: str) -> Document:
         """Turn `data`, the bytes of `file`, into a document of `source`; raises LoadError."""
-        converted = self._converted(file, data)
+        converted = self._converted(file, data, is_of_source=bool(source))
         return Document(
             id=document_id(source, file.path),
             source=source,
@@ -143,7 +146,7 @@ class Loader:
     def load_bytes(self, name: str, data: bytes) -> Document:
         """Turn the bytes of a file that is in no source into a document; raises LoadError."""
         try:
-            require_size(len(data), max_bytes=self.max_bytes)
+            require_size(len(data), max_bytes=self.max_bytes, setting=False)
         except UnreadableError as error:
             raise LoadError(f"{name}: {error}") from error
         return self.load(SourceFile(name, "", Path(name)), data, source="")
@@ -157,17 +160,19 @@ class Loader:
         except LoadError as error:
             return Loaded(content_hash, error)
 
-    def _converted(self, file: SourceFile, data: bytes) -> Converted:
+    def _converted(self, file: SourceFile, data: bytes, *, is_of_source: bool) -> Converted:
+        timeout_s = self._patience(file, data) if is_of_source else self.timeout_s
         try:
             if _is_plain(file.path, data):
                 return readable(file.path, data)
-            return self._pool.run(readable, file.path, data, timeout_s=self.timeout_s)
+            return self._pool.run(readable, file.path, data, timeout_s=timeout_s)
         except ConversionError as error:
             raise LoadError(f"{file.path}: {error}") from error
         except WorkerTimeoutError as error:
             raise LoadError(
-                f"{file.path}: its parser did not finish within {self.timeout_s:g} s; "
-                f"simplify, split or exclude the file"
+                f"{file.path}: its parser did not finish within {timeout_s:g} s; "
+                "simplify, split or exclude the file"
+                + (", or raise knowledge.file_timeout" if is_of_source else "")
             ) from error
         except WorkerDiedError as error:
             happened = "was killed, most likely for want of memory" if error.was_killed else "crashed"
@@ -187,6 +192,11 @@ class Loader:
             raise LoadError(
                 f"{file.path}: the file is no {kind} that can be read ({error}); repair or exclude it"
             ) from error
+
+    def _patience(self, file: SourceFile, data: bytes) -> float:
+        """Seconds that reading it may take; where nobody waits for it, more for a long one."""
+        pieces = pieces_of_work(PurePosixPath(file.path).suffix.lower(), data)
+        return min(self.timeout_s + _PIECE_S * pieces, _LONGER * self.timeout_s)
 
     @property
     def _pool(self) -> Workers:

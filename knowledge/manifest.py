@@ -10,11 +10,12 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from knowledge.chunk_rows import CHUNKS, CHUNKS_BY_KEY, JOINED, chunk_of, grouped, pages
+from knowledge.chunk_rows import CHUNKS, JOINED, chunk_of, grouped, pages, place_order, rows_of_keys
 from knowledge.chunking import Passage
 from knowledge.documents import Chunk, Document, contextual_text
 from knowledge.errors import IndexDamagedError
@@ -53,6 +54,11 @@ class Manifest:
         """Note that vectors are about to change."""
         with self._transaction() as connection:
             _set_state(connection, unfinished=True)
+
+    def count_restore(self) -> None:
+        """Note that vectors were put back which the store had lost."""
+        with self._transaction(reads_first=True) as connection:
+            _set_state(connection, restores=_state(connection).restores + 1)
 
     def end(self) -> None:
         """Note that store and manifest agree."""
@@ -163,21 +169,33 @@ class Manifest:
         with self._transaction() as connection:
             return grouped(connection.execute(query.distinct()))
 
+    def described(
+        self, sources: AbstractSet[str], *, versions: AbstractSet[str] | None = None
+    ) -> dict[str, tuple[str, dict[str, str]]]:
+        """By live version of those sources its source and metadata; with `versions` those of these, live or not."""
+        query = select(documents.c.version, documents.c.source, documents.c.metadata)
+        query = query.where(documents.c.source.in_(sources))
+        if versions is None:
+            query = query.where(documents.c.live)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return {one: (source, about) for one, source, about in rows if versions is None or one in versions}
+
     def find_keys(
         self, keys: Iterable[str], *, sources: AbstractSet[str], versions: AbstractSet[str] | None = None
     ) -> dict[str, list[Chunk]]:
         """By key the live chunks of those sources in order of uri and position; only keys that have any.
 
-        With `versions` it is the chunks of these instead, live or not.
+        With `versions` it is the chunks of these instead, live or not. Of a key that stands in very many places it is
+        some of the chunks, see `rows_of_keys`.
         """
-        with self._transaction() as connection:
-            rows = [
-                row for page in pages(keys) for row in connection.execute(CHUNKS_BY_KEY, {"keys": page}).all()
-            ]
+
+        def is_wanted(row: Row[Any]) -> bool:
+            return row.source in sources and (row.live if versions is None else row.version in versions)
+
         found: dict[str, list[Chunk]] = {}
-        for row in sorted(rows, key=lambda row: (row.uri, row.position, row.id)):
-            wanted = row.live if versions is None else row.version in versions
-            if wanted and row.source in sources:
+        with self._transaction() as connection:
+            for row in sorted(rows_of_keys(connection, keys, is_wanted=is_wanted), key=place_order):
                 found.setdefault(row.key, []).append(chunk_of(row))
         return found
 

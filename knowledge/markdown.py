@@ -7,7 +7,9 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_EXPLICIT_ID = re.compile(r"\s*\{:?\s*#([^\s}]+)[^}]*\}\s*$")
+_EXPLICIT_ID = re.compile(r"(?<!\s)\s*+\{:?\s*+#([^\s{}]++)[^{}]*+\}\s*+$")
+_LONGEST_HEADING = 1_000
+"""Characters that are parsed of it: its text stands above all passages below it, and parsing takes quadratic time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,7 @@ class Heading:
 
     level: int
     text: str
-    """Plain, without markup."""
+    """Plain, without markup; of a very long one the beginning."""
     anchor: str
     """An explicit `{#id}`, or '' when there is none."""
     start: int
@@ -86,7 +88,7 @@ def outline(text: str) -> tuple[list[Heading], list[Block]]:
             raw = tokens[index + 1].content
             explicit = _EXPLICIT_ID.search(raw)
             anchor = explicit[1].replace("\\", "") if explicit else ""
-            plain = plain_text(_EXPLICIT_ID.sub("", raw))
+            plain = plain_text(_EXPLICIT_ID.sub("", raw)[:_LONGEST_HEADING])
             found.append(Heading(int(token.tag[1]), plain, anchor, start, end))
         elif f"{token.type.removesuffix('open')}close" in _CONTAINERS:
             inner.append([])

@@ -19,10 +19,11 @@ _INTRODUCED = frozenset({"list", "item", "table", "fence", "code", "quote"})
 _CODE_INDENT = 4
 _TABLE_HEADER_LINES = 2
 _RESERVE_STEP = 25
-_INVISIBLE = re.compile(r"\s*(?:(?:<!--.*?-->|\{%.*?%\}|\{:.*?\})\s*)+", re.DOTALL)
-"""HTML comments, Liquid tags and Kramdown attributes (Jekyll sites)."""
+_COUNTED_AT_ONCE = 1_000
+"""Texts: each takes a hundred times its size while it is cut into tokens."""
+_INVISIBLE = re.compile(r"\s*+(?>(?:<!--.*?-->|\{%.*?%\}|\{:.*?\})\s*+)++", re.DOTALL)
+"""HTML comments, Liquid tags and Kramdown attributes (Jekyll sites); each ends where it first can."""
 _BLANK_START = re.compile(r"\A(?:[ \t>]*\n)+")
-_QUOTED_BLANK_END = re.compile(r"(?:^[ \t]*>[ \t>]*\n)+\Z", re.MULTILINE)
 _MARGIN = " \t>"
 """What lines in a list or a quote begin with."""
 _FENCE = re.compile(rf"([{_MARGIN}]*)(`{{3,}}|~{{3,}})")
@@ -54,8 +55,13 @@ class Packer:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without the special ones."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(encoding.ids) for encoding in encodings]
+        return [
+            len(encoding.ids)
+            for start in range(0, len(texts), _COUNTED_AT_ONCE)
+            for encoding in self._tokenizer.encode_batch_fast(
+                list(texts[start : start + _COUNTED_AT_ONCE]), add_special_tokens=False
+            )
+        ]
 
     def heading_pieces(self, lines: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[Piece | None]:
         """The lines [start, end) of each heading; None where there is no text."""
@@ -112,11 +118,14 @@ class Packer:
 
     def _pack(self, pieces: Sequence[Piece]) -> list[list[Piece]]:
         groups: list[list[Piece]] = [[]]
+        tokens = 0
         for piece in self._cut_all(pieces):
             group = groups[-1]
-            if group and _tokens(group) + piece.tokens > self._capacity:
+            if group and tokens + piece.tokens > self._capacity:
                 groups.append(self._take_introduction(group, piece))
+                tokens = _tokens(groups[-1])
             groups[-1].append(piece)
+            tokens += piece.tokens
         self._fill_last(groups)
         return [group for group in groups if group]
 
@@ -221,10 +230,13 @@ class Packer:
             self._splitters[room] = splitter
         found = splitter.chunk_indices(piece.text)
         counts = self.count([text for _, text in found])
-        return [
-            Piece(text + "\n\n", n, piece.line + piece.text.count("\n", 0, offset), piece.kind)
-            for (offset, text), n in zip(found, counts, strict=True)
-        ]
+        cut: list[Piece] = []
+        line, before = piece.line, 0
+        for (offset, text), n in zip(found, counts, strict=True):
+            line += piece.text.count("\n", before, offset)
+            before = offset
+            cut.append(Piece(text + "\n\n", n, line, piece.kind))
+        return cut
 
 
 def _bare_pieces(lines: Sequence[str], blocks: Sequence[Block], *, first: int) -> Iterator[Piece]:
@@ -233,12 +245,21 @@ def _bare_pieces(lines: Sequence[str], blocks: Sequence[Block], *, first: int) -
     ends = [*starts[1:], first + len(lines)]
     for start, end, block in zip(starts, ends, blocks or [Block("paragraph", first, ends[-1])], strict=True):
         whole = "\n".join(lines[start - first : end - first]) + "\n"
-        text = _QUOTED_BLANK_END.sub("\n", _BLANK_START.sub("", whole))
+        text = _without_quoted_end(_BLANK_START.sub("", whole))
         if text.strip() and not (block.kind in {"html", "paragraph"} and _INVISIBLE.fullmatch(text)):
             blank = _BLANK_START.match(whole)
             yield Piece(
                 text, 0, start + (blank[0].count("\n") if blank else 0), block.kind, inner=block.inner
             )
+
+
+def _without_quoted_end(text: str) -> str:
+    """With one blank line in place of the empty lines of a quote at the end."""
+    lines = text.split("\n")
+    last = len(lines) - 1
+    while last and ">" in lines[last - 1] and not lines[last - 1].strip(_MARGIN):
+        last -= 1
+    return text if last == len(lines) - 1 else "\n".join([*lines[:last], "", ""])
 
 
 def _tokens(group: Iterable[Piece]) -> int:

@@ -13,7 +13,7 @@ from knowledge.markdown import parse, plain_text
 UnitKind = Literal["sentence", "item", "row", "code"]
 
 _PROTECTED = re.compile(
-    r"(`+)[^`\n](?:.*?[^`])?\1(?!`)|`[^`\n]*$|https?://[^\s<>)\]]*[^\s<>)\].,;:!?'\"]", re.MULTILINE
+    r"(?<!`)(`++)[^`\n](?:.*?[^`])?\1(?!`)|`[^`\n]*$|https?://[^\s<>)\]]*[^\s<>)\].,;:!?'\"]", re.MULTILINE
 )
 _LINE_BREAK = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*+•]|\d{1,3}[.)]|#{1,6}|>|```)[ \t])|\n(?=[ \t]*\|)")
 _INCOMPLETE = re.compile(r"\s*(?:\d{1,3}[.)]\s*)?")

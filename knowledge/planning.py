@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from knowledge.errors import LoadError, SourceError
@@ -119,7 +120,7 @@ class ToLoad:
     outcome: Outcome
 
 
-@dataclass(slots=True)
+@dataclass
 class Plan:
     """What there is to do."""
 
@@ -127,7 +128,7 @@ class Plan:
     state: State
     """Before the sync."""
     versions: dict[str, Version]
-    """All that are in the manifest, live or not."""
+    """All that are in the manifest, live or not; never changed."""
     old_failures: dict[str, Failure]
     publication: Publication
     report: SyncReport
@@ -147,10 +148,11 @@ class Plan:
         self.source_report(source).failed.append((file.path, reason))
         failure = Failure(document, source, file.path, content_hash, LOADER_VERSION, reason)
         self.publication.failures[source].append(failure)
-        previous = self.live().get(document)
+        previous = self.live.get(document)
         if previous and previous.generation == self.generation:
             self.publication.live[source].add(previous.version)
 
+    @cached_property
     def live(self) -> dict[str, Version]:
         """The live versions by document id."""
         return {version.id: version for version in self.versions.values() if version.live}
@@ -214,7 +216,7 @@ def make_plan(
         retry_failed=retry_failed,
     )
     everything = only is None or plan.report.rebuilt
-    live = plan.live()
+    live = plan.live
     for source in sources:
         if source.name == only or (everything and (plan.report.rebuilt or source.name not in paused)):
             progress(Progress("read", 0, 0, source.name))

@@ -5,7 +5,6 @@ a model is named, and reads the first `CANDIDATES` only. Loading is lazy and saf
 """
 
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -96,8 +95,6 @@ def _folder(name: str) -> Path:
 
 
 def _load(folder: Path, device: str | None) -> "CrossEncoder":
-    # The files are here; without this every load asks the hub for a newer version.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with _quiet():
         from sentence_transformers import CrossEncoder
         from transformers.utils import logging as transformers_logging

@@ -3,9 +3,10 @@
 Only the sources that are asked for are searched, and only chunks that are live in the manifest are returned.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from knowledge.errors import IndexOutdatedError
 from knowledge.filters import EVERYTHING, Filter
 from knowledge.fusion import diversify, fuse
 from knowledge.lexical import Lexical
+from knowledge.nearest import FEW, compared, nearest
 from knowledge.recency import Recency
 from knowledge.reranking import Reranker, rerank
 from knowledge.store import VectorStore
@@ -27,6 +29,9 @@ CANDIDATES = 50
 _CANDIDATES_PER_RESULT = 8
 _DEEPER = 8
 """How much deeper is looked each time a filter leaves too little."""
+_PAGE = 500
+_ATTEMPTS = 3
+"""At a search while syncs publish."""
 
 
 class Shelf(Protocol):
@@ -41,8 +46,23 @@ class Shelf(Protocol):
     def live_keys(self) -> Mapping[str, AbstractSet[str]]:
         """For each source the keys of its chunks."""
 
+    def described(self, sources: AbstractSet[str]) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+        """For each version of a document of those sources its source and metadata."""
+
+    def version_keys(self, versions: Iterable[str]) -> Mapping[str, AbstractSet[str]]:
+        """For each version the keys of its chunks; only where there are any."""
+
     def find_keys(self, keys: Iterable[str], *, sources: AbstractSet[str]) -> dict[str, list[Chunk]]:
         """By key the chunks of those sources, in order of uri and position; only keys that have any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    lexical: Mapping[str, float]
+    places: Mapping[str, Sequence[Chunk]]
+    """Of all candidates, these and those by meaning."""
+    has_moved: bool
+    """A sync has published since it was asked what is live."""
 
 
 class Retriever:
@@ -55,16 +75,25 @@ class Retriever:
         embedder: Embedder,
         lexical: Lexical,
         *,
+        models: Callable[[str], Embedder | None] = lambda _: None,
         reranker: Reranker | None = None,
         recency: Recency | None = None,
     ) -> None:
-        """`lexical` belongs to this shelf alone. Cheap; models and store are opened by the first search."""
+        """`lexical` belongs to this shelf alone. Cheap; models and store are opened by the first search.
+
+        `models` finds the embedding model with a fingerprint: that of an index which another one is about to replace.
+        """
         self._shelf = shelf
         self._store = store
         self._embedder = embedder
+        self._models = models
         self._lexical = lexical
         self._reranker = reranker
         self._recency = recency
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int] | None = None
+        """Revision and restores, of the store and of what is live."""
+        self._live: Mapping[str, AbstractSet[str]] = {}
 
     @property
     def lexical(self) -> Lexical:
@@ -111,11 +140,12 @@ class Retriever:
         Candidates are the `limit` nearest by meaning and the `limit` best by words. Raises as `search`.
         """
         state = self.prepare(sources)
-        sources = sources & where.sources if where.sources else sources
+        if where.sources:
+            sources, where = sources & where.sources, replace(where, sources=frozenset())
         if not state.generation or not sources:
             yield from ([] for _ in queries)
             return
-        vectors = self._embedder.embed_queries(queries)
+        vectors = self._embedder_of(state).embed_queries(queries)
         for query, vector in zip(queries, vectors, strict=True):
             if query.strip():
                 yield self._rank(query, vector, state, sources=sources, limit=limit, where=where)
@@ -132,22 +162,16 @@ class Retriever:
         limit: int,
         where: Filter,
     ) -> list[Hit]:
-        depth = limit
-        while True:
-            lexical = dict(self._lexical.search(query, sources=sources, k=depth))
-            dense, places = self._dense(
-                vector, lexical, generation=state.generation, sources=sources, limit=depth
+        for _ in range(_ATTEMPTS):
+            found = self._candidates(
+                query, vector, generation=state.generation, sources=sources, limit=limit, where=where
             )
-            if not where:
+            if not found.has_moved:
                 break
-            places = _admitted(places, where)
-            if len(places) >= limit or (len(lexical) < depth and len(dense) < depth):
-                lexical, dense = _first(lexical, places, limit), _first(dense, places, limit)
-                places = {key: chunks for key, chunks in places.items() if key in lexical or key in dense}
-                break
-            depth *= _DEEPER
+            state = self.prepare(sources)
+        lexical, places = found.lexical, found.places
         keys = sorted(places)
-        vectors = self._vectors(keys, places, generation=state.generation)
+        vectors = self._vectors(keys, places, generation=state.generation, dimension=len(vector))
         words = np.array([lexical.get(key, 0.0) for key in keys], dtype=np.float32)
         scores, similarities = fuse(vector, vectors, words), vectors @ vector
         hits = [
@@ -168,68 +192,110 @@ class Retriever:
     def prepare(self, sources: AbstractSet[str] | None = None) -> State:
         """See what the last sync published, in some `sources` or all; a search does it by itself for those it searches.
 
-        Takes seconds when much has changed.
+        Takes seconds when much has changed. While another thread does it for sources that were searched before, nobody
+        waits for it: until it is done their words are those of the revision before.
 
         Raises:
             IndexOutdatedError: see `search`.
         """
         state = self._shelf.state()
-        if state.generation and state.embedder != self._embedder.fingerprint:
-            raise IndexOutdatedError(
-                f"The index was built with the embedding model {state.embedder}, but the configured one is "
-                f"{self._embedder.fingerprint}. Run `parley reindex`."
-            )
-        if self._lexical.revision != state.revision:
-            self._store.refresh()
-        self._lexical.update(self._shelf, revision=state.revision, sources=sources)
+        if state.generation:
+            self._embedder_of(state)
+        with self._lock:
+            if self._seen != (state.revision, state.restores):
+                self._store.refresh()
+                self._live = self._shelf.live_keys()
+                self._seen = (state.revision, state.restores)
+            live = self._live.keys()
+        wanted = None if sources is None else sources & live
+        self._lexical.update(self._shelf, revision=state.revision, sources=wanted)
         return state
 
-    def _dense(
+    def _embedder_of(self, state: State) -> Embedder:
+        """The model of what is live: the configured one, or the one before until that has taken over."""
+        embedder = self._embedder
+        if state.embedder == embedder.fingerprint:
+            return embedder
+        if (before := self._models(state.embedder)) is not None:
+            return before
+        raise IndexOutdatedError(
+            f"The index was built with the embedding model {state.embedder}, but the configured one is "
+            f"{embedder.fingerprint}. Run `parley reindex`."
+        )
+
+    def _candidates(
         self,
+        query: str,
         vector: Vectors,
-        others: Iterable[str],
         *,
         generation: str,
         sources: AbstractSet[str],
         limit: int,
-    ) -> tuple[dict[str, float], dict[str, list[Chunk]]]:
-        """The nearest live keys with their similarity, best first; and the chunks of these and of the `others`.
+        where: Filter,
+    ) -> "_Candidates":
+        """The best by words, and the nearest by meaning; of both `limit` that `where` admits.
 
-        One look into the manifest, unless a sync has just written new versions, or is about to collect old ones: then
-        more vectors are asked for until enough of them are live.
+        Where it admits few passages, only these are looked at. Otherwise the search goes deeper until enough of what it
+        finds is admitted.
         """
-        wanted = dict.fromkeys(sources, limit)
-        nearest: dict[str, list[tuple[str, float]]] = {}
+        live = {source: self._live[source] for source in sources if source in self._live}
+        if where:
+            admitted = self._admitted(sources, where)
+            if admitted is not None:
+                keys = frozenset[str]().union(*admitted.values())
+                if not keys:
+                    return _Candidates({}, {}, has_moved=False)
+                lexical = dict(self._lexical.search(query, sources=sources, k=limit, keys=keys))
+                dense = compared(self._store, vector, admitted, generation=generation, limit=limit)
+                found = self._shelf.find_keys({*lexical, *dense}, sources=sources)
+                return _Candidates(lexical, _only(found, where), has_moved=not dense.keys() <= found.keys())
+        depth, known, has_moved = limit, set[str](), False
         places: dict[str, list[Chunk]] = {}
-        unknown = set(others)
-        while wanted:
-            for source, k in wanted.items():
-                nearest[source] = self._store.query(collection_name(generation, source), vector, k)
-                unknown.update(key for key, _ in nearest[source])
-            places.update(self._shelf.find_keys(unknown - places.keys(), sources=sources))
-            wanted = {
-                source: 2 * k
-                for source, k in wanted.items()
-                if len(nearest[source]) == k and sum(key in places for key, _ in nearest[source]) < limit
-            }
-        found = {key: similarity for pairs in nearest.values() for key, similarity in pairs if key in places}
-        best = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
-        shown = {*others, *(key for key, _ in best)}
-        return dict(best), {key: chunks for key, chunks in places.items() if key in shown}
+        while True:
+            lexical = dict(self._lexical.search(query, sources=sources, k=depth))
+            dense = nearest(self._store, vector, live, generation=generation, limit=depth)
+            new = {*lexical, *dense} - known
+            found = self._shelf.find_keys(new, sources=sources)
+            known |= new
+            has_moved = has_moved or not (dense.keys() & new) <= found.keys()
+            places |= _only(found, where)
+            if not where or len(places) >= limit or (len(lexical) < depth and len(dense) < depth):
+                break
+            depth *= _DEEPER
+        lexical, dense = _first(lexical, places, limit), _first(dense, places, limit)
+        places = {key: chunks for key, chunks in places.items() if key in lexical or key in dense}
+        return _Candidates(lexical, places, has_moved=has_moved)
+
+    def _admitted(self, sources: AbstractSet[str], where: Filter) -> dict[str, set[str]] | None:
+        """By source the keys of what `where` admits; None when they are more than a few."""
+        versions = {
+            version: source
+            for version, (source, metadata) in self._shelf.described(sources).items()
+            if where.admits(_empty_chunk(version, source=source, metadata=metadata))
+        }
+        admitted: dict[str, set[str]] = {}
+        total, rest = 0, iter(versions)
+        while page := list(islice(rest, _PAGE)):
+            for version, keys in self._shelf.version_keys(page).items():
+                admitted.setdefault(versions[version], set()).update(keys)
+                total += len(keys)
+            if total > FEW:
+                return None
+        return admitted
 
     def _vectors(
-        self, keys: Sequence[str], places: Mapping[str, Sequence[Chunk]], *, generation: str
+        self, keys: Sequence[str], places: Mapping[str, Sequence[Chunk]], *, generation: str, dimension: int
     ) -> Vectors:
-        """Shape (n, d); a row of zeros for a key that the store has lost."""
+        """Shape (n, dimension); a row of zeros for a key that the store has lost."""
         by_source: dict[str, list[str]] = {}
         for key in keys:
             by_source.setdefault(places[key][0].source, []).append(key)
         found: dict[str, Vectors] = {}
         for source, wanted in by_source.items():
             found |= self._store.vectors(collection_name(generation, source), wanted)
-        missing = np.zeros(self._embedder.dimension, dtype=np.float32)
+        missing = np.zeros(dimension, dtype=np.float32)
         return np.array([found.get(key, missing) for key in keys], dtype=np.float32).reshape(
-            len(keys), self._embedder.dimension
+            len(keys), dimension
         )
 
 
@@ -239,9 +305,15 @@ def prefer_young(hits: Iterable[Hit], recency: Recency) -> list[Hit]:
     return sorted(aged, key=lambda hit: -hit.score)
 
 
-def _admitted(places: Mapping[str, Sequence[Chunk]], where: Filter) -> dict[str, list[Chunk]]:
+def _only(places: Mapping[str, Sequence[Chunk]], where: Filter) -> dict[str, list[Chunk]]:
+    """Those that `where` admits."""
     admitted = {key: [chunk for chunk in chunks if where.admits(chunk)] for key, chunks in places.items()}
     return {key: chunks for key, chunks in admitted.items() if chunks}
+
+
+def _empty_chunk(version: str, *, source: str, metadata: Mapping[str, str]) -> Chunk:
+    """Such as any of a document's is to a filter, which asks for nothing else."""
+    return Chunk(version, version, source, 0, "", "", "", "", metadata=metadata, key=version)
 
 
 def _first(ranked: Mapping[str, float], places: Mapping[str, object], limit: int) -> dict[str, float]:

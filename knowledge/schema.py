@@ -87,4 +87,5 @@ index_state = Table(
         doc="Before the last publication.",
     ),
     Column("previous_embedder", Text, nullable=False, server_default=""),
+    Column("restores", Integer, nullable=False, server_default="0", doc="See `State.restores`."),
 )

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -25,7 +26,9 @@ from knowledge.store import VectorStore
 from knowledge.versions import collection_name, version_id
 
 _BATCH_CHUNKS = 512
-"""Chunks embedded and written at a time: enough to sort by length, few enough to lose little in a crash."""
+"""Chunks embedded and written at a time: enough to sort by length, few enough to lose little in a crash.
+
+A document with more of them is embedded in several parts, as their vectors would not all fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Stager:
     def stage(self, plan: Plan, progress: ProgressCallback) -> None:
         """Load, embed and write everything that is to be loaded, in batches."""
         batch: list[_Loaded] = []
+        size = 0
         files = ((item.file, item.source) for item in plan.to_load)
         with closing(self._loader.load_all(files)) as loading:
             started = time.monotonic()
@@ -69,9 +73,10 @@ class Stager:
                 loaded = self._cut(plan, item, next(loading))
                 if loaded:
                     batch.append(loaded)
-                if sum(len(each.passages) for each in batch) >= _BATCH_CHUNKS or done == len(plan.to_load):
+                    size += max(1, len(loaded.passages))
+                if size >= _BATCH_CHUNKS or done == len(plan.to_load):
                     self._write(plan, batch, tick)
-                    batch = []
+                    batch, size = [], 0
                 plan.source_report(item.source).seconds += time.monotonic() - started
                 started = time.monotonic()
 
@@ -90,21 +95,15 @@ class Stager:
         return _Loaded(document, self._chunker.passages(document), item.file.path, content_hash, version)
 
     def _write(self, plan: Plan, batch: Sequence[_Loaded], tick: Callable[[], None]) -> None:
-        texts: dict[str, dict[str, str]] = {}
+        texts: dict[str, str] = {}
+        wanted: dict[str, set[str]] = {}
         for loaded in batch:
-            texts.setdefault(loaded.document.source, {}).update(loaded.texts)
-        holders = self._manifest.holders({key for group in texts.values() for key in group}, plan.generation)
-        missing = {
-            source: {key: text for key, text in group.items() if source not in holders.get(key, ())}
-            for source, group in texts.items()
-        }
-        vectors = self._vectors(
-            {key: text for group in missing.values() for key, text in group.items()}, holders, plan, tick
-        )
-        for source, group in missing.items():
-            if group:
-                rows = np.stack([vectors[key] for key in group])
-                self._store.add(collection_name(plan.generation, source), list(group), rows)
+            texts.update(found := loaded.texts)
+            for key in found:
+                wanted.setdefault(key, set()).add(loaded.document.source)
+        rest = iter(texts)
+        while keys := list(islice(rest, _BATCH_CHUNKS)):
+            self._write_vectors(plan, {key: texts[key] for key in keys}, wanted, tick)
         for loaded in batch:
             self._manifest.stage(
                 loaded.document,
@@ -113,6 +112,25 @@ class Stager:
                 content_hash=loaded.content_hash,
                 generation=plan.generation,
             )
+
+    def _write_vectors(
+        self,
+        plan: Plan,
+        texts: Mapping[str, str],
+        wanted: Mapping[str, AbstractSet[str]],
+        tick: Callable[[], None],
+    ) -> None:
+        """Give each source that wants one of these texts, by key, its vector, unless it has it."""
+        holders = self._manifest.holders(texts, plan.generation)
+        missing: dict[str, list[str]] = {}
+        for key in texts:
+            for source in sorted(wanted[key] - holders.get(key, set())):
+                missing.setdefault(source, []).append(key)
+        new = dict.fromkeys(key for group in missing.values() for key in group)
+        vectors = self._vectors({key: texts[key] for key in new}, holders, plan, tick)
+        for source, group in missing.items():
+            rows = np.stack([vectors[key] for key in group])
+            self._store.add(collection_name(plan.generation, source), group, rows)
 
     def _vectors(
         self,

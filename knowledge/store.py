@@ -69,6 +69,7 @@ class ChromaStore:
         self._condition = threading.Condition()
         self._running = 0  # operations; the client is not closed under them
         self._closing = False  # new operations wait, or a busy bot would never let the client be closed
+        self._opening = threading.Lock()  # its own, as a server may take seconds; only operations take it
         self._client: ClientAPI | None = None
         self._collections: dict[str, Collection] = {}
 
@@ -187,7 +188,7 @@ class ChromaStore:
                 _close(client)
 
     def _connect(self) -> "ClientAPI":
-        with self._condition:
+        with self._opening:
             if self._client is None:
                 self._client = (
                     _open_server(self._place)
@@ -277,7 +278,7 @@ def _open_server(server: ChromaServer) -> "ClientAPI":
     import chromadb
     from chromadb.config import Settings
 
-    server.prepare()
+    server.try_to_prepare()
     client = chromadb.HttpClient(
         host=server.url,
         ssl=server.url.startswith("https:"),

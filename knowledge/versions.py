@@ -25,6 +25,8 @@ class State:
     previous_generation: str = ""
     """Of the revision before; '' when that was an empty index, or is not known."""
     previous_embedder: str = ""
+    restores: int = 0
+    """Counts how often vectors were put back that the store had lost; what a process has open of it is then old."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,12 @@ BACKOFF = 0.5
 SINGLY = 20
 """People who are asked for one by one; beyond, the whole directory is read."""
 _KINDS = SAID | {"me_message"}
-_OF_CHANNEL = frozenset(
-    {"channel_not_found", "not_in_channel", "is_archived", "method_not_supported_for_channel_type"}
-)
-"""Slack's words for what is wrong with one channel only."""
+_OF_CHANNEL = {
+    **dict.fromkeys(("channel_not_found", "not_in_channel"), ""),
+    "is_archived": "it is archived; unarchive it and invite me, or take it out of `channels`.",
+    "method_not_supported_for_channel_type": "this is no channel; take it out of `channels`.",
+}
+"""Slack's words for what is wrong with one channel only; a sentence where that for people who ask is of no help."""
 
 
 def source(name: str, settings: Mapping[str, Any], folder: Path) -> ChannelHistory:
@@ -121,7 +123,7 @@ class Requests:
 
     def _explained(self, trouble: PlatformError) -> Exception:
         if isinstance(trouble, SlackRefusedError) and trouble.code in _OF_CHANNEL:
-            return UnreadableError(str(trouble))
+            return UnreadableError(_OF_CHANNEL[trouble.code] or str(trouble))
         return SourceError(f"Source '{self._source}': {trouble}")
 
 

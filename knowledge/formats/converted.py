@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+MAX_CHARACTERS = 10_000_000
+"""Of the text of one file, some 3,000 pages: cutting and embedding them takes minutes."""
 _PLAIN_NAME = re.compile(r"[^\W_](?:[\w .,:;/()’'–-]*[^\W_)])?\)?")
 
 

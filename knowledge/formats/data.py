@@ -1,7 +1,8 @@
 """JSON, YAML and TOML to Markdown that people can read: sections by key, records as sections, the rest as lists.
 
-What is written is bounded: a long file is cut after so many characters, with a line that says so, and long rows of
-numbers and encoded binaries are shortened. YAML's aliases are followed, so a file can mean far more than it holds.
+What is written is bounded: a file that means more than `MAX_CHARACTERS` is refused, as YAML's aliases are followed and
+a file can mean far more than it holds. Long rows of numbers and encoded binaries are shortened, and what is nested
+deeper than some 16 levels is left out, each with a mark in its place; no other text is.
 """
 
 import json
@@ -12,16 +13,15 @@ from datetime import date
 from itertools import islice
 from typing import Any
 
-from knowledge.formats.converted import ConversionError, Converted, fenced, heading
+from knowledge.formats.converted import MAX_CHARACTERS, ConversionError, Converted, fenced, heading
 from knowledge.formats.properties import normalised
 from knowledge.formats.text import decode
 
-_LONGEST = 1_000_000
-"""Characters of the Markdown text; more than any person has written into such a file."""
-_LONGEST_VALUE = 20_000
 _LONGEST_NAME = 120
 _SECTION = 600
 """Characters up to which a value is one list; above, its parts become sections."""
+_BLOCK = 20_000
+"""Characters of a list from which on the rest of it is another block, so that what has no end is noticed."""
 _DEEPEST = 12
 """Levels of nested lists; what is below is left out."""
 _DEEPEST_SECTION = 5
@@ -102,9 +102,11 @@ def _written(value: object) -> str:
     length = 0
     for part in _Writer().sections(value, level=2):
         length += len(part) + 2
-        if length > _LONGEST:
-            parts.append("(The file goes on; its beginning is what is shown here.)")
-            break
+        if length > MAX_CHARACTERS:
+            raise ConversionError(
+                f"the file holds more than {MAX_CHARACTERS:,} characters of text, which is the limit; "
+                "split or exclude it"
+            )
         parts.append(part)
     return "\n\n".join(parts)
 
@@ -138,12 +140,19 @@ class _Writer:
                 yield from self.sections(item, level=level + 1)
 
     def _list_blocks(self, value: object) -> Iterator[str]:
-        """Lists of some hundred lines each."""
+        """Lists of many lines each."""
         if not isinstance(value, dict | list):
             yield _text(value)
             return
-        lines = self._lines(value, 0)
-        while block := list(islice(lines, 200)):
+        block: list[str] = []
+        length = 0
+        for line in self._lines(value, 0):
+            block.append(line)
+            length += len(line)
+            if length > _BLOCK:
+                yield "\n".join(block)
+                block, length = [], 0
+        if block:
             yield "\n".join(block)
 
     def _is_short(self, value: object) -> bool:
@@ -233,12 +242,12 @@ def _text(value: object) -> str:
         text = value.strip() or "(empty)"
         if _ENCODED.fullmatch(text):
             return f"{text[:20]}… ({len(text):,} characters)"
-        return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+        return text
     if isinstance(value, dict | list):
         return "…" if value else "(empty)"
     if isinstance(value, date):
         return value.isoformat()
-    return _WORDS.get(str(value), str(value)[:_LONGEST_VALUE])
+    return _WORDS.get(str(value), str(value))
 
 
 def _indented(text: str, indent: str) -> str:

@@ -8,7 +8,6 @@ from knowledge.formats.html import without_embedded_images
 from knowledge.formats.properties import as_date, properties
 from knowledge.formats.text import decode
 
-_LONGEST_XML = 1_000_000
 _CHANGED = ("lastBuildDate", "pubDate", "updated", "published", "date")
 _WRITERS = ("managingEditor", "author", "creator")
 
@@ -27,7 +26,7 @@ def convert(data: bytes, *, suffix: str) -> Converted:
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise ConversionError(f"the file is no valid XML ({error}); repair or exclude it") from error
     if not _is_feed(root):
-        return Converted(fenced(decode(data)[:_LONGEST_XML], "xml"), _text(root, ("title",)))
+        return Converted(fenced(decode(data), "xml"), _text(root, ("title",)))
     from markitdown import StreamInfo
     from markitdown.converters import RssConverter
 

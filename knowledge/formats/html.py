@@ -8,8 +8,10 @@ from knowledge.formats.converted import ConversionError, Converted
 from knowledge.formats.properties import as_date, properties
 
 _BOILERPLATE = (
-    "script, style, nav, footer, aside, noscript, template, iframe, form, [role=navigation], [hidden]"
+    "script, style, nav, footer, noscript, template, iframe, input, select, button, textarea, "
+    "[role=navigation], [role=search], [hidden]"
 )
+"""Not `form`, in which some systems (ASP.NET, SharePoint) put the whole page."""
 _EMBEDDED_IMAGE = re.compile(r"!\[[^\]]*\]\(data:[^)]*\)")
 _DATES = (
     "article:modified_time", "og:updated_time", "dcterms.modified", "last-modified", "revised", "datemodified",
@@ -45,6 +47,10 @@ def main_text(soup: Any) -> str:
     """The Markdown of a page's main part; the page is changed by it."""
     for element in soup.select(_BOILERPLATE):
         element.decompose()
+    for aside in soup.select("aside"):
+        # Within the text it is a note, elsewhere what stands in the margin.
+        if not aside.decomposed and not _is_within_text(aside):
+            aside.decompose()
     for heading in soup.select("h1, h2, h3, h4, h5, h6"):
         for link in heading.select("a"):
             if not link.get_text(strip=True).strip("#¶§🔗"):
@@ -56,6 +62,12 @@ def main_text(soup: Any) -> str:
     if main is not None and len(main.get_text(strip=True)) < len(soup.get_text(strip=True)) // 4:
         main = None
     return markdown_of(str(main or soup))
+
+
+def _is_within_text(element: Any) -> bool:
+    return any(
+        parent.name in {"main", "article"} or parent.get("role") == "main" for parent in element.parents
+    )
 
 
 def markdown_of(html: str) -> str:

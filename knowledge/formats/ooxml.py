@@ -7,7 +7,8 @@ from knowledge.formats.converted import ConversionError
 from knowledge.formats.properties import properties
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
-_MOST_BYTES = 2 * 2**30
+_MOST_BYTES = 500_000_000
+"""That an archive may unpack to beyond its own size; pictures are as large in it as they are outside."""
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _TERMS = "{http://purl.org/dc/terms/}"
 _CORE = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
@@ -37,8 +38,8 @@ def opened_archive(data: bytes) -> zipfile.ZipFile:
     except _UNREADABLE as error:
         raise ConversionError("the file is damaged or cut off; replace or exclude it") from error
     size = sum(member.file_size for member in archive.infolist())
-    if size > _MOST_BYTES:
-        raise ConversionError(f"it unpacks to {size / 1e9:.0f} GB, which no document does; exclude it")
+    if size > len(data) + _MOST_BYTES:
+        raise ConversionError(f"it unpacks to {size / 1e6:,.0f} MB, which no document does; exclude it")
     if any(member.flag_bits & 0x1 for member in archive.infolist()):
         raise ConversionError("the file is encrypted; remove its password or exclude it")
     return archive

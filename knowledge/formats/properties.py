@@ -1,12 +1,13 @@
 """What files say about themselves, written alike for all formats: title, author, date and tags.
 
 A date is ISO 8601: a day, or a moment with its offset where the file has one. A date that could be read in two ways
-('3/4/2024') is left out rather than guessed.
+('3/4/2024') is left out rather than guessed. Digits alone are a day, a moment, or a Unix timestamp up to 2030; above,
+such a number may as well be a day with its hour.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 _LONGEST = 500
 """Characters of a value; metadata is stored with every passage."""
@@ -15,6 +16,10 @@ _PDF_DATE = re.compile(
     r"(?:D:)?(?P<year>\d{4})(?P<month>\d\d)?(?P<day>\d\d)?(?P<hour>\d\d)?(?P<minute>\d\d)?(?P<second>\d\d)?"
     r"(?:(?P<sign>[+-])(?P<hours>\d\d)'?(?P<minutes>\d\d)?'?|(?P<utc>Z)(?:00'?00'?)?)?"
 )
+_DIGITS = re.compile(r"(?:19|20)\d{6}(?:\d{6})?|2100\d{4}(?:\d{6})?")
+"""Alone they are a date of these years and lengths only: most numbers are something else."""
+_TIMESTAMP = re.compile(r"(1[0-8]\d{8})(?:\d{3})?")
+"""In seconds or milliseconds, from 2001 to 2030."""
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})(?:[-/.](?P<day>\d{1,2}))?")
 _IN_WORDS = re.compile(r"(?=.*\b\d{4}\b)(?=.*[A-Za-z]{3})(?=.*\b\d{1,2}(?:st|nd|rd|th)?\b).{8,40}")
 _DATES = (
@@ -66,7 +71,7 @@ def as_text(value: object) -> str:
     if value is None or not isinstance(value, str | int | float | date):
         return ""
     text = value.isoformat() if isinstance(value, date) else str(value)
-    return storable(" ".join(text.split())[:_LONGEST])
+    return storable(" ".join(text[: 10 * _LONGEST].split())[:_LONGEST])
 
 
 def storable(text: str) -> str:
@@ -90,7 +95,7 @@ def as_date(value: object) -> str:
     text = as_text(value)
     if not re.search(r"\d{4}", text) or len(text) > _LONGEST_DATE:
         return ""
-    for read in (_iso, _pdf_date, _year_first, _mail_date, _in_words):
+    for read in (_iso, _timestamp, _pdf_date, _year_first, _mail_date, _in_words):
         try:
             if found := read(text):
                 return found
@@ -107,8 +112,15 @@ def _iso(text: str) -> str:
     return as_date(datetime.fromisoformat(text.replace(" UTC", "Z")))
 
 
+def _timestamp(text: str) -> str:
+    match = _TIMESTAMP.fullmatch(text)
+    return as_date(datetime.fromtimestamp(int(match[1]), UTC)) if match else ""
+
+
 def _pdf_date(text: str) -> str:
     """See ISO 32000-1, 7.9.4; many programs leave out parts of it."""
+    if text.isdecimal() and not _DIGITS.fullmatch(text):
+        return ""
     match = _PDF_DATE.fullmatch(text)
     if match is None or (match["month"] is None and not text.startswith("D:")):
         return ""

@@ -4,8 +4,11 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from knowledge.formats.converted import ConversionError, Converted
+from knowledge.formats.converted import MAX_CHARACTERS, ConversionError, Converted
 from knowledge.formats.text import decode
+
+_SUSPICIOUS = 100_000
+"""Characters of a cell that may be all the rest of the file, for want of a quotation mark; a strict reader tells."""
 
 
 def convert(data: bytes, *, suffix: str) -> Converted:
@@ -14,13 +17,20 @@ def convert(data: bytes, *, suffix: str) -> Converted:
     # The header decides: csv.Sniffer guesses from all lines and is often wrong.
     header = text.lstrip("\n").partition("\n")[0]
     delimiter = "\t" if suffix == ".tsv" else max(",;\t|", key=header.count)
+    csv.field_size_limit(MAX_CHARACTERS)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+        rows = _rows(text, delimiter)
+        if any(len(cell) > _SUSPICIOUS for row in rows for cell in row):
+            rows = _rows(text, delimiter, strict=True)
     except csv.Error as error:
         raise ConversionError(
             f"the file is no valid {suffix[1:].upper()} ({error}); repair or exclude it"
         ) from error
     return Converted(markdown_table(rows))
+
+
+def _rows(text: str, delimiter: str, *, strict: bool = False) -> list[list[str]]:
+    return [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=strict) if any(row)]
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:

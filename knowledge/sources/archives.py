@@ -7,6 +7,7 @@ file with a problem, and is tried again after a day, not every few minutes.
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -30,7 +31,13 @@ _LISTING = "files.json"
 _LONGEST = 600.0
 """Seconds; the largest that are allowed take about one."""
 _KEPT = 24 * 3600.0
-"""Seconds that a problem is remembered, and that what is not used any more may still be read by somebody."""
+"""Seconds that a problem is remembered."""
+_GRACE = 3600.0
+"""Seconds that what an archive held before may still be read by somebody."""
+_FRESH = "new-"
+"""With this begin the names of places that are being filled."""
+_FOLDER = re.compile(r"[0-9a-f]{16}")
+"""How the folders of sources are called."""
 
 
 class Unpacked:
@@ -41,7 +48,7 @@ class Unpacked:
         self.name = source.name
         self.visible_to = source.visible_to
         self._source = source
-        self._folder = folder / _folder_of(source.name)
+        self._folder = folder / _short(source.name)
         # Patterns are no part of a source, but those that have some mean the files in archives as well.
         exclude: Sequence[str] = getattr(source, "exclude", ())
         self._wanted = Wanted(KNOWN_TYPES, ARCHIVE_TYPES, tuple(exclude), max_bytes)
@@ -81,7 +88,7 @@ class Unpacked:
         wanted = self._wanted
         settings = [_VERSION, archive.path, sorted(wanted.types), sorted(wanted.archives)]
         digest.update(json.dumps([*settings, wanted.exclude, wanted.file_bytes]).encode())
-        return self._folder / digest.hexdigest()[:32], signature(found.status)
+        return self._folder / f"{_short(archive.path)}-{digest.hexdigest()[:32]}", signature(found.status)
 
     def _unpack(
         self, archive: SourceFile, expected: tuple[int, int, int, int], place: Path, workers: Workers
@@ -89,7 +96,7 @@ class Unpacked:
         """Fill the place; nobody sees it half full. Raises UnreadableError for what may go well the next time."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh = Path(tempfile.mkdtemp(prefix="new-", dir=self._folder))
+            fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=self._folder))
         except OSError as error:
             raise UnreadableError(_no_room(error)) from error
         try:
@@ -110,23 +117,34 @@ class Unpacked:
         return members
 
     def _clear(self, used: set[str]) -> None:
-        """Remove what belongs to archives that are gone or have changed, and what was left half done."""
+        """Remove what belongs to archives that are gone or have changed, and what was left half done.
+
+        Of each archive the place that was used last stays for a while; the others go at once, as one that changes all
+        the time would fill the disk.
+        """
         with suppress(OSError):
-            for place in self._folder.iterdir():
-                if place.name not in used and time.time() - place.stat().st_mtime > _KEPT:
+            unused = [
+                (place.stat().st_mtime, place) for place in self._folder.iterdir() if place.name not in used
+            ]
+            given_grace: set[str] = set()
+            for used_at, place in sorted(unused, reverse=True):
+                archive = place.name if place.name.startswith(_FRESH) else place.name.partition("-")[0]
+                if archive in given_grace or time.time() - used_at > _GRACE:
                     shutil.rmtree(place, ignore_errors=True)
+                given_grace.add(archive)
 
 
 def forget_others(folder: Path, names: Iterable[str]) -> None:
-    """Remove what was unpacked for sources of other names, which are not configured any more."""
-    kept = {_folder_of(name) for name in names}
+    """Remove what was unpacked for sources of other names, which are not configured any more; nothing else."""
+    kept = {_short(name) for name in names}
     with suppress(OSError):
         for place in folder.iterdir():
-            if place.name not in kept:
+            if place.name not in kept and _FOLDER.fullmatch(place.name):
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _folder_of(name: str) -> str:
+def _short(name: str) -> str:
+    """A name for a folder, of the name of a source or the path of an archive."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 

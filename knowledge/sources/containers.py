@@ -59,13 +59,15 @@ class Entry:
     """Where it leads, if it is a link."""
     problem: str = ""
     """Why it cannot be read, a clause."""
+    is_spent: bool = False
+    """Whether its bytes were told of already."""
 
 
 def entries(stream: IO[bytes], *, name: str, spend: Callable[[int], None], most: int) -> Iterator[Entry]:
     """The files in an archive; its kind is told by its name.
 
-    `spend` is called with the number of bytes that have to be unpacked to get at the entries, before that of the
-    entries themselves. Of a message no more than `most` bytes are kept.
+    `spend` is called with the number of bytes that have to be unpacked to get at the entries, which are those of the
+    entries as well where one `is_spent`. Of a message no more than `most` bytes are kept.
     """
     lower = name.lower()
     if lower.endswith(".zip"):
@@ -110,7 +112,9 @@ def _tarred(stream: "_Counted") -> Iterator[Entry]:
             link = info.linkname if info.issym() else ""
             problem = "" if info.isreg() or info.issym() or info.islnk() else "this is no file; exclude it"
             if not info.islnk():  # another name of a file that is there already
-                yield Entry(info.name, info.size, partial(_of_tar, archive, info), link, problem)
+                # One with holes is larger than what was read of the archive.
+                is_spent = not info.issparse()
+                yield Entry(info.name, info.size, partial(_of_tar, archive, info), link, problem, is_spent)
     if any(stream.end):
         raise EOFError  # tarfile takes one that was cut off between two files for a whole one
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from knowledge.errors import SourceError
-from knowledge.formats import KNOWN_TYPES
-from knowledge.sources.folder import FolderSource
+from knowledge.sources.folder import LISTED_TYPES, FolderSource
 from knowledge.sources.forges import file_address, folder_address
 from knowledge.sources.git_dates import COMMITS, hands_out_history_alone, last_changes
 from knowledge.sources.git_program import (
@@ -226,7 +225,7 @@ def wanted_by_git(include: Sequence[str]) -> str:
     if not include:
         return "".join(
             "*" + "".join(f"[{sign}{sign.upper()}]" if sign.isalpha() else sign for sign in suffix) + "\n"
-            for suffix in sorted(KNOWN_TYPES)
+            for suffix in sorted(LISTED_TYPES)
         )
     lines = []
     for pattern in include:

@@ -1,18 +1,20 @@
 """What was said in channels of a chat platform, as documents: a thread is one, and so is a talk outside of threads.
 
 The adapters say how a platform is read (`chat.messages.History`); here is decided what is read, and when. What was read
-is kept, so a reading asks for the current week of a channel, for threads with something new, and for what is due to be
+is kept, so a reading asks for the last weeks of a channel, for threads with something new, and for what is due to be
 checked (`chat.store`); of a channel that is new, as much as there is time for, newest first. So it is bounded in time,
 and what it did not come to is done by the next one.
 
-An edit or a deletion is noticed with the next reading in the current week of the channel itself and where the platform
+An edit or a deletion is noticed with the next reading in the last `RECENT` of the channel itself and where the platform
 shows that a thread changed, else when the place is due: after as much time as the last message there was old when it
-was last read, and at most a week. A channel that the platform does not show any more has no documents.
+was last read, and at most a week. A channel that the platform does not show any more has no documents; one that cannot
+be read for another reason has those that it had, and costs the others nothing.
 """
 
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from knowledge.errors import SourceError
 from knowledge.sources.chat.messages import BusyError, History, Message, Thread, UnreadableError
 from knowledge.sources.chat.parts import is_day
 from knowledge.sources.chat.store import Entry, Kept, Place, kept_in
@@ -96,17 +99,18 @@ class ChannelHistory:
     def files(self) -> list[SourceFile]:
         """Read what is new, then list all documents; blocks for as long as that takes.
 
-        A channel that cannot be read is one file with a problem. Raises SourceError when nothing is known.
+        A channel that cannot be read is one file with a problem. Raises SourceError when none can be asked for, and
+        OSError when nothing can be written.
         """
         with kept_in(self._folder) as kept:
             problems = asyncio.run(self._read(kept))
             self._write(kept)
             files = []
             for channel in self._wanted.channels:
-                if channel in problems:
-                    files.append(
-                        SourceFile(f"{channel}.md", channel, self._folder, problem=problems[channel])
-                    )
+                files += [
+                    SourceFile(path, channel, self._folder, problem=problem)
+                    for path, problem in problems[channel].items()
+                ]
                 files += [self._file(entry) for entry in kept.documents(channel)]
             return files
 
@@ -116,13 +120,20 @@ class ChannelHistory:
 
     # Reading
 
-    async def _read(self, kept: Kept) -> dict[str, str]:
-        """By channel why it cannot be read."""
+    async def _read(self, kept: Kept) -> Mapping[str, Mapping[str, str]]:
+        """By channel why it cannot be read, by the path where that is said."""
+        try:
+            return await self._read_channels(kept)
+        except BusyError as error:  # at connecting
+            raise SourceError(f"Source '{self._name}': {error} The next reading tries again.") from error
+
+    async def _read_channels(self, kept: Kept) -> Mapping[str, Mapping[str, str]]:
         now = self._now()
         channels = self._wanted.channels
         since = kept.prepare(channels, since=now - timedelta(days=self._wanted.days), now=now)
         kept.apply(self._wanted.options, wanted=self._wanted.admits)
-        problems: dict[str, str] = {}
+        problems: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        failed: list[SourceError] = []
         ends = time.monotonic() + self._seconds
         async with self._open() as history:
             for number, channel in enumerate(channels):
@@ -132,9 +143,20 @@ class ChannelHistory:
                     await self._read_channel(history, kept, channel, since=since, now=now, until=until)
                 except UnreadableError as error:
                     kept.drop(channel)
-                    problems[channel] = str(error).rstrip(".")
+                    problems[channel][f"{channel}.md"] = _clause(error)
                 except BusyError as error:
                     log.warning("Source '%s': %s The next reading goes on.", self._name, error)
+                except SourceError as error:
+                    # Without a network, say, each of them would take its time to fail.
+                    unread = channels[number:] if time.monotonic() > ends else (channel,)
+                    failed += [error] * len(unread)
+                    for one in unread:
+                        # At the path below which its documents are: whoever sees it leaves them as they are.
+                        problems[one][_home(one)] = _clause(error, source=self._name)
+                    if unread[-1] == channels[-1]:
+                        break
+        if len(failed) == len(channels) and not kept.changed():
+            raise failed[0]
         return problems
 
     async def _read_channel(
@@ -147,8 +169,12 @@ class ChannelHistory:
         ]
         kept.found(channel, found)
         kept.was_listed(channel, now=now)
-        while place := kept.due(channel, now=now):
-            await self._read_place(history, kept, place, now=now)
+        await self._read_weeks(history, kept, kept.recent(channel, now=now), now=now)
+        while place := kept.due(channel, now=now):  # at least one: however little time there is, it goes on
+            if place.is_thread:
+                await self._read_thread(history, kept, place, now=now)
+            else:
+                await self._read_weeks(history, kept, [place], now=now)
             if time.monotonic() > until:
                 break
         if not kept.is_complete(channel):
@@ -158,25 +184,35 @@ class ChannelHistory:
                 channel,
             )
 
-    async def _read_place(self, history: History, kept: Kept, place: Place, *, now: datetime) -> None:
+    async def _read_thread(self, history: History, kept: Kept, place: Place, *, now: datetime) -> None:
+        messages: list[Message] = []
+        async with aclosing(history.thread(place.channel, place.id)) as said:
+            async for message in said:
+                messages.append(message)
+                if len(messages) == LONGEST_THREAD:
+                    log.warning("Of thread %s only the first %d messages are read.", place.id, LONGEST_THREAD)
+                    break
+        self._put(kept, place, messages, now=now)
+
+    async def _read_weeks(
+        self, history: History, kept: Kept, weeks: Sequence[Place], *, now: datetime
+    ) -> None:
+        """Weeks of one channel, oldest first, with one listing."""
+        first, last = weeks[0], weeks[-1]
         messages: list[Message] = []
         threads: list[Thread] = []
-        if place.is_thread:
-            async with aclosing(history.thread(place.channel, place.id)) as said:
-                async for message in said:
-                    messages.append(message)
-                    if len(messages) == LONGEST_THREAD:
-                        log.warning(
-                            "Of thread %s only the first %d messages are read.", place.id, LONGEST_THREAD
-                        )
-                        break
-        else:
-            async for one in history.listed(place.channel, after=place.begins, before=place.newest):
-                if isinstance(one, Thread):
-                    threads.append(one)
-                else:
-                    messages.append(one)
-            kept.found(place.channel, threads, week=place)
+        async for one in history.listed(first.channel, after=first.begins, before=last.newest):
+            if isinstance(one, Thread):
+                threads.append(one)
+            else:
+                messages.append(one)
+        for week in weeks:
+            begun = [thread for thread in threads if week.begins <= thread.begins < week.newest]
+            kept.found(week.channel, begun, week=week)
+            said = [message for message in messages if week.begins <= message.at < week.newest]
+            self._put(kept, week, said, now=now)
+
+    def _put(self, kept: Kept, place: Place, messages: Sequence[Message], *, now: datetime) -> None:
         wanted = [one for one in messages if self._wanted.admits(one.author_id, one.by_bot)]
         kept.put(place, wanted, now=now)
 
@@ -198,9 +234,19 @@ class ChannelHistory:
         for said in documents:
             made = transcript(said, channel=kept.name(channel), title=title)
             name = said[0].id if is_day(part) else part
-            path = f"{quote(channel, safe='')}/{quote(name, safe='')}.md"
+            path = f"{_home(channel)}/{quote(name, safe='')}.md"
             file = self._folder / path
             file.parent.mkdir(exist_ok=True)
             file.write_text(made.text, encoding="utf-8")
             entries.append(Entry(path, made.uri, made.author, made.changed.isoformat(timespec="seconds")))
         return entries
+
+
+def _home(channel: str) -> str:
+    """The folder of its documents."""
+    return quote(channel, safe="")
+
+
+def _clause(error: Exception, *, source: str = "") -> str:
+    """Of a sentence, as it stands in a `SourceFile.problem`."""
+    return str(error).removeprefix(f"Source '{source}': ").rstrip(".")

@@ -92,11 +92,16 @@ def signature(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def require_size(size: int, *, max_bytes: int, kind: str = "file") -> None:
-    """Raises UnreadableError for what is larger than the limit."""
+def require_size(size: int, *, max_bytes: int, kind: str = "file", setting: bool | None = None) -> None:
+    """Raises UnreadableError for what is larger than the limit.
+
+    `setting`: whether the sentence names the setting that raises the limit; if not said, for files it does.
+    """
     if size > max_bytes:
+        is_named = kind == "file" if setting is None else setting
         raise UnreadableError(
             f"the {kind} has {size / 1e6:,.0f} MB, the limit is {max_bytes / 1e6:,.0f} MB; split it or exclude it"
+            + (", or raise knowledge.max_file_mb" if is_named else "")
         )
 
 

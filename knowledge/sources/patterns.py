@@ -8,11 +8,15 @@ from pathlib import PurePosixPath
 
 from knowledge.formats import is_generated
 
+_OF_PROGRAMS = frozenset({"node_modules", "__pycache__"})
+"""Folders that programs fill with what others have written, or with what nobody reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
     """A glob without a slash is compared with the file's name (`*.md`), one with a slash with the whole path
-    (`drafts/**`, `**/internal/*.md`).
+    (`drafts/**`, `**/internal/*.md`). In `exclude`, one without a slash, or with one at its end alone, is compared with
+    the names of the folders above as well (`drafts`, `drafts/`).
     """
 
     include: Sequence[str] = ()
@@ -27,12 +31,23 @@ class Patterns:
         if self.include:
             included = any(matches(path, pattern) for pattern in self.include)
         else:
-            included = types is None or (has_type(path, types) and not is_generated(path.name))
+            included = types is None or (
+                has_type(path, types) and not is_generated(path.name) and _OF_PROGRAMS.isdisjoint(path.parts)
+            )
         return included and not self.leave_out(path)
 
     def leave_out(self, path: PurePosixPath) -> bool:
-        """Whether `exclude` names it."""
-        return any(matches(path, pattern) for pattern in self.exclude)
+        """Whether `exclude` names it, or a folder in which it is."""
+        return any(
+            matches(path, pattern) or any(_names(part, pattern) for part in path.parts)
+            for pattern in self.exclude
+        )
+
+    def pass_over(self, folder: PurePosixPath) -> bool:
+        """Whether there is no need to look into the folder: nothing in it can be wanted where types are asked for."""
+        return (not self.include and folder.name in _OF_PROGRAMS) or any(
+            _names(part, pattern) for pattern in self.exclude for part in folder.parts
+        )
 
 
 def matches(path: PurePosixPath, pattern: str) -> bool:
@@ -40,6 +55,12 @@ def matches(path: PurePosixPath, pattern: str) -> bool:
     if "/" not in pattern:
         return fnmatchcase(path.name, pattern)
     return _match_parts(path.parts, tuple(part for part in pattern.split("/") if part))
+
+
+def _names(part: str, pattern: str) -> bool:
+    """Whether a pattern for names names this part of a path."""
+    name = pattern.rstrip("/")
+    return "/" not in name and fnmatchcase(part, name)
 
 
 def has_type(path: PurePosixPath, types: AbstractSet[str]) -> bool:

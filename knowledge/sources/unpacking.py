@@ -135,7 +135,8 @@ class _Unpacker:
             with entry.open() as source:
                 while block := source.read(_BLOCK):
                     size += len(block)
-                    self._spend(len(block))
+                    if not entry.is_spent:
+                        self._spend(len(block))
                     if size > entry.size:
                         raise ArchiveError(f"{path} is larger than the archive says; exclude it")
                     with _writing():

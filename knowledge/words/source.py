@@ -65,8 +65,13 @@ class SourceWords:
         self.languages = frozenset(name.removeprefix(_LEVEL) for name, _ in self._terms("language", _LEVEL))
         """Keys of `STEMMERS`, or `WHOLE`."""
 
-    def search(self, question: Sequence[Term], *, k: int) -> list[tuple[str, float]]:
-        """The `k` best keys with their score, best first; equal scores in an order that depends on the keys alone."""
+    def search(
+        self, question: Sequence[Term], *, k: int, keys: AbstractSet[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The `k` best keys with their score, best first; equal scores in an order that depends on the keys alone.
+
+        With `keys` none but these.
+        """
         from tantivy import Occur, Query
 
         clauses = []
@@ -87,6 +92,9 @@ class SourceWords:
         if not clauses or k < 1:
             return []
         query, limit = Query.boolean_query(clauses), k + 1
+        if keys is not None:
+            among = Query.const_score_query(Query.term_set_query(self._schema, "key", sorted(keys)), 0.0)
+            query = Query.boolean_query([(Occur.Must, query), (Occur.Must, among)])
         while True:
             hits = self._searcher.search(query, limit=limit, count=False, weight_by_field="tie").hits
             if len(hits) < limit or hits[-1][0] < hits[k - 1][0]:

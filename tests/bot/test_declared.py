@@ -9,6 +9,7 @@ from bot.config import SourceSettings
 from bot.declared import Declared
 from bot.errors import UsageError
 from knowledge.access import visible_sources
+from knowledge.errors import SourceError
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.git import GitSource
 from knowledge.sources.plugins import PluginSource
@@ -98,7 +99,7 @@ def test_each_kind_of_source_is_made_with_its_settings(tmp_path: Path) -> None:
         data_dir=tmp_path,
     )
     assert declared.now.sources == (
-        FolderSource("folder", Path("/folder"), EVERYONE),
+        FolderSource("folder", Path("/folder"), EVERYONE, apart=frozenset({tmp_path})),
         GitSource("git", "https://h/x", EVERYONE, tmp_path, branch="b", include=("*.md",)),
         WebsiteSource("site", "https://h/", frozenset({"slack:C1"}), tmp_path, pages=7),
     )
@@ -157,3 +158,47 @@ def test_a_folder_never_holds_the_questions_that_it_is_tried_with(tmp_path: Path
     )
     (made,) = Declared([settings], data_dir=tmp_path / "data").now.sources
     assert [file.path for file in made.files()] == ["old/questions [1].jsonl", "rules.md"]
+
+
+def test_a_folder_holds_nothing_of_what_parley_keeps_for_itself(tmp_path: Path) -> None:
+    """Private channels, repositories and archives lie in the data directory, for other people than see the folder."""
+    data = tmp_path / "parley-data"
+    names = (
+        "rules.md",
+        "parley.toml",
+        "questions.jsonl",
+        "token.txt",
+        "parley-data/sources/chat/1/C1/1.md",
+        "parley-data/archives/1/0.md",
+        ".hidden/a.md",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    (tmp_path / ".hidden/chats").symlink_to(data / "sources")
+    (tmp_path / "link").symlink_to(tmp_path / ".hidden")
+    docs = source("docs").model_copy(update={"path": tmp_path, "include": ("*.md", "*.jsonl", "*.t*")})
+    other = {"name": "other", "kind": "git", "url": "https://h/x", "token_file": tmp_path / "token.txt"}
+    asked = {"evaluation": tmp_path / "questions.jsonl"}
+    declared = Declared(
+        [docs, SourceSettings.model_validate(other | asked)], data_dir=data, apart=[tmp_path / "parley.toml"]
+    )
+    assert [file.path for file in declared.now.sources[0].files()] == ["link/a.md", "rules.md"]
+
+
+def test_a_data_directory_behind_a_link_is_kept_apart_as_well(tmp_path: Path) -> None:
+    (tmp_path / "docs/.data/sources").mkdir(parents=True)
+    (tmp_path / "docs/.data/sources/secret.md").write_text("text")
+    (tmp_path / "docs/shown").symlink_to(tmp_path / "docs/.data")
+    (tmp_path / "data").symlink_to(tmp_path / "docs/.data")
+    settings = source("docs").model_copy(update={"path": tmp_path / "docs"})
+    (made,) = Declared([settings], data_dir=tmp_path / "data").now.sources
+    assert list(made.files()) == []
+
+
+def test_the_data_directory_is_no_source(tmp_path: Path) -> None:
+    settings = source("docs").model_copy(update={"path": tmp_path / "data/sources"})
+    (tmp_path / "data/sources").mkdir(parents=True)
+    (made,) = Declared([settings], data_dir=tmp_path / "data").now.sources
+    with pytest.raises(SourceError, match=r"holds what Parley keeps for itself\. Name another folder"):
+        list(made.files())

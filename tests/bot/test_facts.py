@@ -5,6 +5,11 @@ from hypothesis import strategies as st
 from bot.facts import CALENDAR, citations, facts, normalise_number, numbers, strip_citations
 
 
+@pytest.mark.parametrize("part", ["-", "é", "...", "a_"])
+def test_a_word_without_end_is_read_at_once(part: str) -> None:
+    assert facts(part * 200_000).numbers == frozenset()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

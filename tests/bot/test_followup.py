@@ -14,6 +14,10 @@ def searched(question: str, earlier: list[str]) -> str:
     return search_query(question, leans_on(question, earlier=earlier, analyse=content_words))
 
 
+def test_mentions_without_end_are_read_at_once() -> None:
+    assert own_words("<@A" * 200_000)
+
+
 @pytest.mark.parametrize(
     "question", ["and for part-timers?", "what about interns?", "how long does it take?", "why?"]
 )

@@ -63,6 +63,21 @@ def test_an_earlier_source_that_is_gone_is_forgotten(search: FakeSearch) -> None
     assert found.query == f"{LEAVE} and interns?"
 
 
+def test_filters_alone_one_after_the_other_ask_the_last_real_question(search: FakeSearch) -> None:
+    asked = "How much leave do I get?"
+    found = understand(
+        search,
+        "in:legal",
+        earlier=[asked, "in:handbook since:2026"],
+        sources=frozenset({"handbook", "legal"}),
+    )
+    assert (found.text, found.asked) == (asked, asked)
+    assert found.where.sources == {"legal"}
+    assert found.where.after is not None
+    with pytest.raises(FilterError, match="beside the filter"):
+        understand(search, "in:legal", earlier=["in:handbook"], sources=frozenset({"handbook", "legal"}))
+
+
 def test_a_question_to_the_assistant_counts_once_also_with_a_filter(search: FakeSearch) -> None:
     asked = f"in:handbook {LEAVE}"
     found = understood(search, "and interns?", [asked], said=[f"@Parley {asked}", "Perfect, thanks a lot"])

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from knowledge.candidate import Candidate
+from knowledge.documents import Chunk
 from knowledge.errors import IndexOutdatedError, KnowledgeError
+from knowledge.index import Index
+from knowledge.lexical import Lexical
+from knowledge.manifest import Manifest
+from knowledge.planning import Progress
 from knowledge.retriever import Retriever
 from knowledge.sources import FolderSource
 from tests.knowledge.fakes import HashingEmbedder
@@ -155,3 +160,28 @@ def test_the_old_state_of_another_embedding_model_cannot_be_searched(setting: Se
 
     setting.sync(gate=gate)
     assert [text for _, text, _ in setting.search("alpha")] == ["A\nalpha"]
+
+
+def test_the_words_of_a_new_state_are_there_before_people_see_it(setting: Setting, tmp_path: Path) -> None:
+    setting.write(dogs="Dogs bark at night.", cats="Cats sleep by day.")
+    seen: list[tuple[int, bool]] = []
+
+    def note(progress: Progress) -> None:
+        if progress.stage == "clean up":
+            seen.append(
+                (setting.manifest.state().revision, any((tmp_path / "words").glob("*/*/parley.json")))
+            )
+
+    lock = tmp_path / "index.lock"
+    engine, store, embedder = setting.engine, setting.store, setting.embedder
+    index = Index(engine, store, embedder, setting.settings, lock, words=tmp_path / "words")
+    index.sync(setting.sources, on_progress=note)
+    assert seen == [(0, True)]
+
+    class Unread(Manifest):
+        def find_keys(self, *_: object, **__: object) -> dict[str, list[Chunk]]:
+            pytest.fail("the words are made again")
+
+    lexical = Lexical(tmp_path / "words")
+    lexical.update(Unread(engine), revision=1)
+    assert lexical.document_count(sources=frozenset({"docs"})) == 2

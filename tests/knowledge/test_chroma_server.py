@@ -127,6 +127,18 @@ def test_a_server_that_restarts_is_tried_again(proxy: Proxy, store: ChromaStore)
     assert store.count("parley-a") == 2
 
 
+def test_a_server_that_restarts_while_the_store_is_opened_is_tried_again(
+    proxy: Proxy, store: ChromaStore
+) -> None:
+    store.refresh()
+    proxy.cut = 2
+    assert store.count("parley-a") == 3
+    for answers in ([(503, "starting")], [(200, '"1.0.0"'), (503, "starting")]):
+        store.refresh()
+        proxy.answers = answers
+        assert store.count("parley-a") == 3
+
+
 def test_a_server_that_stays_away_is_given_up(proxy: Proxy, store: ChromaStore) -> None:
     proxy.answers = [(503, "down")] * 20
     with pytest.raises(VectorServerError, match=r"is not working now \(status 503\)"):

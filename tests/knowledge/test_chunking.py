@@ -151,6 +151,24 @@ def test_comments_and_template_tags_are_left_out() -> None:
     assert [p.text for p in passages(text)] == ["Text.\n\nMore. {% inline %}"]
 
 
+@pytest.mark.parametrize("tag", ["{% x %}\n", "<!-- x -->\n", "{: .x }\n", "{% x %} <!-- y -->"])
+def test_any_number_of_tags_before_a_text_is_read_at_once(tag: str) -> None:
+    (*_, last) = passages(f"{tag * 500}Hello world")
+    assert last.text.endswith("Hello world")
+    assert passages(tag * 500) == []
+
+
+def test_what_stands_between_tags_is_text() -> None:
+    text = "{% if a %} Hello {% endif %}"
+    assert [p.text for p in passages(text)] == [text]
+
+
+def test_quotes_of_many_empty_lines_are_read_at_once() -> None:
+    empty = "\n".join([">"] * 100_000)
+    assert [p.text for p in passages(f"> Hello\n{empty}")] == ["> Hello"]
+    assert [p.text for p in passages(f"{empty}\n\nHello")] == ["Hello"]
+
+
 def test_a_passage_has_the_language_that_it_is_clearly_in() -> None:
     english = "The travel policy says who may book a hotel, how much it may cost, and who has to approve it. "
     german = "Die Richtlinie sagt, wer ein Hotel buchen darf, wie viel es kosten darf und wer es genehmigt. "

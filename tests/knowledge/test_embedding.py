@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Encoding
 
 from knowledge.embedding import Embedder, SentenceTransformerEmbedder, batches
 from knowledge.errors import EmbeddingModelError
@@ -59,6 +60,21 @@ def test_batches_hold_every_text_once_and_keep_within_the_tokens(lengths: list[i
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens
     longest = [max(lengths[index] for index in batch) for batch in found]
     assert longest == sorted(longest, reverse=True)
+
+
+def test_more_texts_than_are_cut_into_tokens_at_once(starter_embedder: SentenceTransformerEmbedder) -> None:
+    pages: list[int] = []
+
+    class Watched:
+        def encode_batch_fast(self, texts: list[str]) -> list[Encoding]:
+            pages.append(len(texts))
+            return starter_embedder.tokenizer.encode_batch_fast(texts)
+
+    watched = SentenceTransformerEmbedder()
+    watched.__dict__["tokenizer"] = Watched()
+    vectors = watched.embed_documents([*["a"] * 1_500, "dogs bark"])
+    assert (max(pages), sum(pages)) == (1_000, 1_501)
+    np.testing.assert_allclose(vectors[-1], starter_embedder.embed_documents(["dogs bark"])[0], atol=1e-4)
 
 
 def test_the_tokenizer_neither_truncates_nor_pads(embedder: Embedder) -> None:

@@ -1,5 +1,6 @@
 """Sync, crash and reindex."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import text
 
 from knowledge.chunking import ChunkSettings
 from knowledge.documents import Document
+from knowledge.embedding import Vectors
 from knowledge.errors import IndexBusyError, SourceError
 from knowledge.index import Index
 from knowledge.lexical import Lexical
@@ -17,7 +19,7 @@ from knowledge.planning import Progress, SourceReport
 from knowledge.retriever import Retriever
 from knowledge.sources import FolderSource, SourceFile
 from tests.knowledge.fakes import HashingEmbedder
-from tests.knowledge.setting import EVERYONE, SETTINGS, CrashError, Setting
+from tests.knowledge.setting import EVERYONE, SETTINGS, CrashError, CrashingStore, Setting
 
 
 def numbers(report: SourceReport) -> tuple[int, int, int, int]:
@@ -111,6 +113,38 @@ def test_a_vector_stays_as_long_as_a_kept_version_has_its_text(setting: Setting)
     setting.sync()
     assert setting.vectors() == setting.kept()
     assert "Notice" not in str(setting.search("the same five words here"))
+
+
+def test_a_long_document_is_embedded_and_stored_in_parts(setting: Setting) -> None:
+    sizes: list[int] = []
+
+    class Watched(HashingEmbedder):
+        def embed_documents(
+            self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None
+        ) -> Vectors:
+            sizes.append(len(texts))
+            return super().embed_documents(texts, on_progress=on_progress)
+
+    setting.embedder = Watched()
+    setting.write(a="\n\n".join(f"## Head {n}\n\n{f'word{n} ' * 30}" for n in range(1_200)), b="alpha")
+    setting.sync()
+    assert sum(sizes) == len(setting.texts()) == 1_201
+    assert max(sizes) <= 512
+    assert setting.vectors() == setting.kept()
+
+
+def test_a_sync_that_dies_within_a_long_document_is_continued(setting: Setting) -> None:
+    setting.store = store = CrashingStore()
+    setting.write(a="\n\n".join(f"## Head {n}\n\n{f'word{n} ' * 30}" for n in range(1_200)))
+    store.fuse = 2
+    with pytest.raises(CrashError):
+        setting.sync()
+    assert setting.texts() == []
+    assert 0 < len(setting.vectors()) < 1_200
+    store.fuse = None
+    setting.sync()
+    assert len(setting.texts()) == 1_200
+    assert setting.vectors() == setting.kept()
 
 
 def test_what_another_source_has_is_copied(setting: Setting, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
@@ -153,6 +154,56 @@ def test_many_threads_search_while_the_index_changes(lexical: Lexical) -> None:
             extra = [chunk(f"board {n}", source="board", key=f"b{n}") for n in range(revision)]
             lexical.update(Passages([*CHUNKS, *extra]), revision=revision)
         assert set(map(tuple, found)) == {("train", "title")}
+
+
+class Gated(Passages):
+    """Passages that cannot be read before the gate is opened."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        super().__init__(list(chunks))
+        self.reading = threading.Event()
+        self.gate = threading.Event()
+
+    def find_keys(self, keys: Iterable[str], *, sources: AbstractSet[str]) -> dict[str, list[Chunk]]:
+        self.reading.set()
+        assert self.gate.wait(60)
+        return super().find_keys(keys, sources=sources)
+
+
+def test_nobody_waits_for_the_words_of_a_new_revision(lexical: Lexical) -> None:
+    shelf = Gated([*CHUNKS, chunk("Trains run on Sundays.", key="new")])
+    with ThreadPoolExecutor(1) as threads:
+        making = threads.submit(lexical.update, shelf, revision=2, sources=DOCS)
+        assert shelf.reading.wait(60)
+        lexical.update(shelf, revision=2, sources=DOCS)  # would wait for ever
+        assert set(keys(lexical, "train", DOCS)) == {"train", "title"}
+        assert lexical.document_count(sources=DOCS) == 3
+        shelf.gate.set()
+        making.result(60)
+    lexical.update(shelf, revision=2, sources=DOCS)
+    assert set(keys(lexical, "train", DOCS)) == {"train", "title", "new"}
+
+
+def test_words_that_were_never_there_are_waited_for() -> None:
+    lexical, shelf = Lexical(), Gated(CHUNKS)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (
+            threads.submit(lexical.update, shelf, revision=1, sources=sources) for sources in (DOCS, ALL)
+        )
+        assert shelf.reading.wait(60)
+        assert not first.done()
+        assert not second.done()
+        shelf.gate.set()
+        first.result(60)
+        second.result(60)
+    assert set(keys(lexical, "train")) == {"train", "title", "private"}
+
+
+def test_of_some_keys_the_scores_are_as_among_all(lexical: Lexical) -> None:
+    every = dict(lexical.search("train early", sources=ALL, k=9))
+    some = lexical.search("train early", sources=ALL, k=9, keys={"title", "private", "hotel", "unknown"})
+    assert dict(some) == {key: pytest.approx(every[key], rel=1e-6) for key in ("title", "private")}
+    assert lexical.search("train", sources=ALL, k=9, keys=frozenset()) == []
 
 
 class Moving(Passages):

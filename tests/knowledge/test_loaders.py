@@ -174,9 +174,10 @@ def test_bad_files_are_named_with_the_reason(loader: Loader, tmp_path: Path, nam
 
 
 def test_large_and_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match=r"a.md: the file has 0 MB, the limit is 0 MB; split it"):
+    size = "a.md: the file has 0 MB, the limit is 0 MB; split it or exclude it"
+    with pytest.raises(LoadError, match=f"^{size}, or raise knowledge.max_file_mb$"):
         load(Loader(max_bytes=3), tmp_path, "a.md", b"text")
-    with pytest.raises(LoadError, match=r"a.md: the file has 0 MB, the limit is 0 MB; split it"):
+    with pytest.raises(LoadError, match=f"^{size}$"):  # somebody attached it, who sets nothing
         Loader(max_bytes=3).load_bytes("a.md", b"text")
     file = SourceFile("gone.md", "/gone.md", tmp_path / "gone.md")
     with pytest.raises(LoadError, match=r"gone.md: the file cannot be read \(no such file"):
@@ -213,7 +214,13 @@ def misbehave(path: str, data: bytes) -> Converted:
 @pytest.mark.parametrize(
     ("deed", "reason"),
     [
-        ("hang", "its parser did not finish within 0.5 s; simplify, split or exclude the file"),
+        (
+            "hang",
+            (
+                "its parser did not finish within 0.5 s; simplify, split or exclude the file, or raise "
+                "knowledge.file_timeout"
+            ),
+        ),
         ("exit", "its parser crashed; repair, split or exclude the file"),
         ("leave", "the file is no TXT that can be read (SystemExit); repair or exclude it"),
         (
@@ -235,6 +242,21 @@ def test_a_bad_parser_costs_one_file(
         assert str(caught.value) == f"a.txt: {reason}"
         loader.timeout_s = 60
         assert load(loader, tmp_path, "b.txt", b"Works again.").text == "Works again."
+
+
+def test_a_long_pdf_gets_more_time_where_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaders, "readable", misbehave)
+    monkeypatch.setattr(loaders, "_PIECE_S", 0.125)
+    with Loader(timeout_s=0.25) as loader:
+        for pages, limit in ((0, "0.25"), (2, "0.5"), (1_000, "2.5")):
+            with pytest.raises(LoadError, match=rf"not finish within {limit} s; .*knowledge\.file_timeout$"):
+                load(loader, tmp_path, "a.pdf", b"hang\n" + b"endstream\n" * pages)
+        with pytest.raises(
+            LoadError, match=r"not finish within 0\.25 s; simplify, split or exclude the file$"
+        ):
+            loader.load_bytes("a.pdf", b"hang\nendstream\nendstream\n")
 
 
 def test_no_process_means_that_nothing_is_wrong_with_the_file(

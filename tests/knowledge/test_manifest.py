@@ -1,9 +1,12 @@
+from datetime import date
+
 import pytest
 from sqlalchemy import Engine, create_engine
 
 from knowledge.chunking import Passage
 from knowledge.documents import Document
 from knowledge.errors import IndexDamagedError
+from knowledge.filters import Filter
 from knowledge.manifest import Manifest
 from knowledge.versions import Failure, Publication, State, version_id
 
@@ -173,6 +176,46 @@ def test_a_text_that_stands_in_many_places_is_found_once_with_all_of_them(manife
     assert [chunk.uri for chunk in found[key]] == ["/b.md", "/y.md", "/z.md"]
     some = manifest.find_keys([key], sources={"docs", "other"}, versions={versions["z"], versions["secret"]})
     assert [chunk.uri for chunk in some[key]] == ["/z.md"]
+
+
+def crowd(manifest: Manifest) -> tuple[str, set[str]]:
+    """The key of one text in three hundred documents of two days, and the versions that are live."""
+    versions: dict[int, str] = {}
+    for n in range(300):
+        metadata = {"date": "2026-01-02T10:00" if n < 299 else "2026-03-04", "author": f"author {n}"}
+        document = Document(f"id-{n}", "docs", "Title", f"/{n:03}.md", "text", metadata)
+        passages = [Passage(0, "", "", "footer")]
+        manifest.stage(document, passages, path=f"{n}.md", content_hash="hash", generation="g1")
+        versions[n] = version_id(document.id, "hash", "g1")
+    live = {version for n, version in versions.items() if n >= 20}
+    manifest.publish(publication(docs=live))
+    (key,) = manifest.keys("docs", "g1")
+    return key, live
+
+
+def test_of_a_text_that_stands_everywhere_some_places_are_found(manifest: Manifest) -> None:
+    key, live = crowd(manifest)
+    other = stage(manifest, "other", source="other", count=1)
+    manifest.publish(publication(docs=live, other={other}))
+    (rare,) = manifest.keys("other", "g1")
+    found = manifest.find_keys([key, rare], sources={"docs", "other"})
+    assert [chunk.uri for chunk in found[key]] == [*(f"/{n:03}.md" for n in range(20, 70)), "/299.md"]
+    assert [chunk.uri for chunk in found[rare]] == ["/other.md"]
+    assert manifest.find_keys([key], sources={"other"}) == {}
+
+
+def test_of_a_text_that_stands_everywhere_what_a_filter_admits_is_found(manifest: Manifest) -> None:
+    key, _ = crowd(manifest)
+    march = Filter(after=date(2026, 3, 1))
+    (found,) = manifest.find_keys([key], sources={"docs"}).values()
+    assert [chunk.uri for chunk in found if march.admits(chunk)] == ["/299.md"]
+
+
+def test_places_among_given_versions_are_those_that_count(manifest: Manifest) -> None:
+    key, live = crowd(manifest)
+    dead = {version.version for version in manifest.versions()} - live
+    (found,) = manifest.find_keys([key], sources={"docs"}, versions=dead).values()
+    assert [chunk.uri for chunk in found] == [f"/{n:03}.md" for n in range(20)]
 
 
 def test_more_keys_than_a_statement_may_have(manifest: Manifest) -> None:

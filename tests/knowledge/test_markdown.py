@@ -56,3 +56,11 @@ def test_explicit_ids() -> None:
 )
 def test_plain_text(markdown: str, plain: str) -> None:
     assert plain_text(markdown) == plain
+
+
+@pytest.mark.parametrize("part", ["{#", "{#a ", "{# ", "![", "a  "])
+def test_a_heading_without_end_is_read_at_once(part: str) -> None:
+    text = part * 200_000
+    (heading,) = headings(f"# {text}b {{#id}}")
+    assert heading.anchor == "id"
+    assert text.startswith(heading.text[:2].strip())

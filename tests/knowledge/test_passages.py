@@ -109,3 +109,8 @@ def test_units_of_any_text(text: str) -> None:
         assert unit.text.strip()
         assert unit.display
         assert isinstance(unit.contextual_text, str)
+
+
+def test_ticks_without_end_are_cut_at_once() -> None:
+    text = f"One {'`' * 50_000} two. Three."
+    assert "".join(split_sentences(text)) == text

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.planning import SourceReport, SyncReport
-from knowledge.sources import FolderSource
+from knowledge.loaders import document_id
+from knowledge.planning import Plan, SourceReport, SyncReport
+from knowledge.sources import FolderSource, SourceFile
+from knowledge.versions import Publication, State, Version
 from tests.knowledge.fakes import HashingEmbedder
 from tests.knowledge.setting import EVERYONE, Setting
 
@@ -50,6 +52,31 @@ def test_a_dry_run_tells_what_there_is_to_load_and_how_long_that_takes(
 
     setting.embedder = HashingEmbedder(name="slower")
     assert setting.sync(dry_run=True).expected_seconds is None
+
+
+def test_thousands_of_files_that_fail_are_planned_at_once(setting: Setting) -> None:
+    """Each keeps its version, which is looked up among all."""
+    count = 30_000
+    files = [SourceFile(f"{n}.md", f"/{n}.md", Path(f"/{n}.md")) for n in range(count)]
+    versions = {
+        f"v{n}": Version(
+            f"v{n}", document_id("docs", f"{n}.md"), "docs", f"{n}.md", f"/{n}.md", "hash", "g", True
+        )
+        for n in range(count)
+    }
+    plan = Plan(
+        generation="g",
+        state=State(),
+        versions=versions,
+        old_failures={},
+        publication=Publication(generation="g", embedder="m", live={"docs": set()}, failures={"docs": []}),
+        report=SyncReport([SourceReport("docs")]),
+        retry_failed=False,
+    )
+    for file in files:
+        plan.fail(file, source="docs", content_hash="", error="broken")
+    assert plan.publication.live["docs"] == versions.keys()
+    assert len(plan.report.failed) == count
 
 
 def test_nothing_to_load_takes_no_time(setting: Setting) -> None:

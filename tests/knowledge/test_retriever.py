@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import Path
 
@@ -6,7 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from knowledge.chunking import ChunkSettings
-from knowledge.embedding import Embedder
+from knowledge.documents import Chunk
+from knowledge.embedding import Embedder, Vectors
 from knowledge.errors import IndexOutdatedError
 from knowledge.filters import Filter
 from knowledge.index import Index
@@ -179,9 +181,155 @@ def test_another_embedding_model_must_reindex(corpus: Corpus) -> None:
         other.search("hotel", sources=DOCS)
 
 
+def test_until_another_model_has_taken_over_the_one_before_answers(corpus: Corpus) -> None:
+    corpus.add(**HANDBOOK)
+    before, new = corpus.embedder, HashingEmbedder(name="new", dimension=32)
+    expected = corpus.names("what may a hotel cost")
+    corpus.retriever = Retriever(
+        Manifest(corpus.engine),
+        corpus.store,
+        new,
+        Lexical(),
+        models=lambda fingerprint: before if fingerprint == before.fingerprint else None,
+    )
+    assert corpus.names("what may a hotel cost") == expected
+    corpus.embedder = new
+    corpus.add()
+    assert corpus.retriever.prepare().embedder == new.fingerprint
+    assert corpus.names("what may a hotel cost")[0] == "hotels"
+
+
 def test_statistics_follow_the_index(corpus: Corpus) -> None:
     corpus.add(**HANDBOOK)
     corpus.retriever.prepare()
     words = corpus.lexical.within(DOCS)
     assert words.document_count == 3
     assert words.document_frequency(words.analyse("hotels")) == {"hotel": 1}
+
+
+class Watched(Manifest):
+    """Remembers which keys were looked up."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.looked_up: list[str] = []
+
+    def find_keys(
+        self, keys: Iterable[str], *, sources: AbstractSet[str], versions: AbstractSet[str] | None = None
+    ) -> dict[str, list[Chunk]]:
+        keys = list(keys)
+        self.looked_up += keys
+        return super().find_keys(keys, sources=sources, versions=versions)
+
+
+class WatchedStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.queried: list[str] = []
+        self.refreshed = 0
+
+    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        self.queried.append(collection)
+        return super().query(collection, vector, k)
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+
+@pytest.fixture
+def watched(engine: Engine, root: Path) -> tuple[Corpus, Watched, WatchedStore]:
+    """With 200 files, and a question asked."""
+    store, manifest = WatchedStore(), Watched(engine)
+    corpus = Corpus(engine, root, store=store, embedder=HashingEmbedder())
+    corpus.add(**{f"f{n}": f"---\ntags: {'rare' if n < 3 else 'big'}\n---\nhotel {n}" for n in range(200)})
+    corpus.retriever = Retriever(manifest, store, corpus.embedder, Lexical())
+    corpus.names("hotel")
+    manifest.looked_up.clear()
+    store.queried.clear()
+    return corpus, manifest, store
+
+
+def test_what_is_only_staged_costs_nothing(watched: tuple[Corpus, Watched, WatchedStore]) -> None:
+    corpus, manifest, store = watched
+    generation = manifest.state().generation
+    dead = [f"dead-{number}" for number in range(2_000)]
+    rows = corpus.embedder.embed_queries(["hotel"] * len(dead))
+    store.add(collection_name(generation, "new"), dead, rows)
+    store.add(collection_name(generation, "docs"), dead, rows)
+    hits = corpus.retriever.search("hotel", sources=DOCS | {"new"})
+    assert len(hits) == 6
+    assert store.queried == [collection_name(generation, "docs")] * 3
+    assert len(manifest.looked_up) == len(set(manifest.looked_up)) <= 100
+    assert not set(dead) & set(manifest.looked_up)
+
+
+def test_a_filter_reads_no_more_than_what_it_admits(watched: tuple[Corpus, Watched, WatchedStore]) -> None:
+    corpus, manifest, store = watched
+
+    def found(tag: str) -> list[str]:
+        where = Filter(tags=frozenset({tag}))
+        hits = corpus.retriever.search("hotel", sources=DOCS, where=where)
+        return sorted(hit.chunk.text for hit in hits)
+
+    assert found("nonsense") == []
+    assert manifest.looked_up == []
+    assert found("rare") == ["hotel 0", "hotel 1", "hotel 2"]
+    assert len(manifest.looked_up) == 3
+    assert store.queried == []
+
+
+def test_a_filter_that_admits_many_looks_nothing_up_twice(
+    watched: tuple[Corpus, Watched, WatchedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, manifest, _ = watched
+    few = corpus.retriever.search("hotel 1", sources=DOCS, where=Filter(tags=frozenset({"rare"})))
+    manifest.looked_up.clear()
+    monkeypatch.setattr("knowledge.retriever.FEW", 2)
+    many = corpus.retriever.search("hotel 1", sources=DOCS, where=Filter(tags=frozenset({"rare"})))
+    assert [hit.chunk for hit in many] == [hit.chunk for hit in few]
+    assert [hit.score for hit in many] == pytest.approx([hit.score for hit in few])
+    assert len(manifest.looked_up) == len(set(manifest.looked_up)) == 200
+
+
+class Slow(Lexical):
+    """Is never done with a new revision."""
+
+    def update(self, *_: object, **__: object) -> None:
+        pass
+
+
+def test_the_store_is_refreshed_once_for_each_revision(corpus: Corpus) -> None:
+    corpus.add(**HANDBOOK)
+    store = WatchedStore()
+    assert isinstance(corpus.store, MemoryStore)
+    store.data = corpus.store.data
+    retriever = Retriever(Manifest(corpus.engine), store, corpus.embedder, Slow())
+    for _ in range(3):
+        retriever.search("hotel", sources=DOCS)
+    assert store.refreshed == 1
+    corpus.add(zoo="# Zoo\n\nThe zoo opens at nine.")
+    for _ in range(3):
+        retriever.search("hotel", sources=DOCS)
+    assert store.refreshed == 2
+
+
+def test_what_a_sync_publishes_during_a_search_is_found(corpus: Corpus) -> None:
+    corpus.add(**HANDBOOK)
+    published: list[str] = []
+
+    class Syncing(MemoryStore):
+        """Publishes everything anew just when it is searched."""
+
+        def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+            if not published:
+                published.append(collection)
+                corpus.add(**{name: f"{text} Now." for name, text in HANDBOOK.items()})
+            return super().query(collection, vector, k)
+
+    store = Syncing()
+    assert isinstance(corpus.store, MemoryStore)
+    store.data = corpus.store.data
+    retriever = Retriever(Manifest(corpus.engine), store, corpus.embedder, Lexical())
+    hits = retriever.search("hotel", sources=DOCS)
+    assert len(hits) == 3
+    assert all(hit.chunk.text.endswith("Now.") for hit in hits)

@@ -1,6 +1,6 @@
 """Small worlds of sources, some of which somebody may not see; and everything that searches them, without a disk."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,6 +90,13 @@ class Shelf(Passages):
 
     def live_chunks(self) -> list[Chunk]:
         return self.chunks
+
+    def described(self, sources: AbstractSet[str]) -> dict[str, tuple[str, Mapping[str, str]]]:
+        return {one.id: (one.source, one.metadata) for one in self.chunks if one.source in sources}
+
+    def version_keys(self, versions: Iterable[str]) -> dict[str, set[str]]:
+        wanted = set(versions)
+        return {one.id: {one.key} for one in self.chunks if one.id in wanted}
 
 
 class Running:

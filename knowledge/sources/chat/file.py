@@ -1,6 +1,8 @@
 """The SQLite file in which the messages of channels are kept. What is deleted is overwritten in it."""
 
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,18 +31,24 @@ CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWI
 
 @contextmanager
 def opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """The file, made if need be; one that cannot be read, or is of another version, is begun anew."""
+    """The file, made if need be; one that cannot be read, or is of another version, is begun anew.
+
+    Raises OSError, also in the block, when there is no room, or no right.
+    """
     try:
-        connection = _open(file)
-    except sqlite3.OperationalError:  # no room, no right: not the file's fault
-        raise
-    except sqlite3.DatabaseError as error:
-        log.warning("%s is begun anew: %s", file, error)
-        for part in file.parent.glob(f"{file.name}*"):
-            part.unlink()
-        connection = _open(file)
-    with closing(connection):
-        yield connection
+        try:
+            connection = _open(file)
+        except sqlite3.OperationalError:  # not the file's fault
+            raise
+        except sqlite3.DatabaseError as error:
+            log.warning("%s is begun anew: %s", file, error)
+            for part in file.parent.glob(f"{file.name}*"):
+                part.unlink()
+            connection = _open(file)
+        with closing(connection):
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.EIO, str(error), os.fspath(file)) from error
 
 
 def _check(version: int) -> None:

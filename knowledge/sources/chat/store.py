@@ -3,7 +3,8 @@
 A place is a week of a channel itself, or a thread. What was read of a place takes the place of what was kept of it, in
 one transaction. `Kept.due` spaces the readings of a place: it is read again when as much time has passed since the last
 reading as its newest message was old then, and after `LONGEST` at the latest. So what changes often is read often, and
-an edit or a deletion that the platform does not show otherwise is found, however old the message is.
+an edit or a deletion that the platform does not show otherwise is found, however old the message is. The weeks of the
+last `RECENT` are read each time, as far as they were read before: so threads that began in them are compared.
 
 The file can be deleted; everything is read again then.
 """
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from knowledge.sources.chat.file import opened
 from knowledge.sources.chat.messages import Channel, Message, Thread
@@ -22,8 +24,11 @@ from knowledge.sources.chat.parts import WEEK, day_named, is_day, part_of, week_
 
 LONGEST = timedelta(days=7)
 """Between two readings of a place."""
-_DUE = """
-SELECT channel, id, is_thread, begins, newest, mark, title, read_at FROM places
+RECENT = timedelta(days=28)
+"""What is read each time."""
+_COLUMNS = "channel, id, is_thread, begins, newest, mark, title, read_at"
+_DUE = f"""
+SELECT {_COLUMNS} FROM places
 WHERE channel = :channel AND (
     read_at IS NULL
     OR (read_at < :now AND (mark != seen OR read_at + min(max(read_at - newest, 0), :longest) <= :now)))
@@ -36,7 +41,7 @@ ORDER BY
          ELSE read_at + min(max(read_at - newest, 0), :longest) END,
     id
 LIMIT 1
-"""
+"""  # noqa: S608 - a constant
 """First what is being said now, then threads with something new, then what was never read, newest first."""
 
 
@@ -104,11 +109,16 @@ class Kept:
         row = self._db.execute(
             _DUE, {"channel": channel, "now": now.timestamp(), "longest": LONGEST.total_seconds()}
         ).fetchone()
-        if row is None:
-            return None
-        channel, place, is_thread, begins, newest, mark, title, read_at = row
-        times = datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(newest, UTC)
-        return Place(channel, place, bool(is_thread), *times, mark, title, read_at is not None)
+        return None if row is None else _place(row)
+
+    def recent(self, channel: str, *, now: datetime) -> list[Place]:
+        """The current week, and those of the last `RECENT` that were read before; oldest first, never empty."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM places WHERE channel = ? AND NOT is_thread AND newest > ?"  # noqa: S608 - a constant
+            " AND (newest > ? OR read_at IS NOT NULL) ORDER BY begins",
+            [channel, (now - RECENT).timestamp(), now.timestamp()],
+        )
+        return [_place(row) for row in rows]
 
     def is_complete(self, channel: str) -> bool:
         """Whether everything in the channel was read at some time."""
@@ -165,10 +175,13 @@ class Kept:
                 if message in state
             }
             self._touch(place.channel, parts)
-            db.execute("DELETE FROM messages WHERE channel = ? AND place = ?", key)
+            db.executemany(
+                "DELETE FROM messages WHERE channel = ? AND place = ? AND id = ?",
+                [(*key, message) for message in differ & before.keys()],
+            )
             db.executemany(
                 "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(*key, message, *row) for message, row in rows.items()],
+                [(*key, message, *rows[message]) for message in differ & rows.keys()],
             )
             db.execute(
                 "UPDATE places SET seen = ?, read_at = ? WHERE channel = ? AND id = ?",
@@ -303,6 +316,13 @@ def kept_in(folder: Path) -> Iterator[Kept]:
     """What is kept in that folder."""
     with opened(folder / "messages.db") as connection:
         yield Kept(connection)
+
+
+def _place(row: tuple[Any, ...]) -> Place:
+    """Of `_COLUMNS`."""
+    channel, place, is_thread, begins, newest, mark, title, read_at = row
+    times = datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(newest, UTC)
+    return Place(channel, place, bool(is_thread), *times, mark, title, read_at is not None)
 
 
 def _message(body: str) -> Message:

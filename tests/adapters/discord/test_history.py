@@ -122,6 +122,20 @@ async def test_what_is_no_document(discord: LocalDiscord, tmp_path: Path) -> Non
     assert "**ci**" in await Reading(discord, tmp_path / "b", general, bots=True).text()
 
 
+async def test_what_is_deleted_of_the_last_weeks_is_gone_with_the_next_reading(
+    discord: LocalDiscord, tmp_path: Path
+) -> None:
+    ann = discord.add_user("ann")
+    general = discord.add_channel("general")
+    secret = await discord.post(general, ann, "a secret")
+    reading = Reading(discord, tmp_path, general)
+    reading.later = timedelta(days=15)
+    assert "secret" in await reading.text()
+    await discord.delete(secret)
+    reading.later += timedelta(minutes=15)
+    assert await reading.files() == []
+
+
 async def test_edits_and_deletions(discord: LocalDiscord, tmp_path: Path) -> None:
     ann = discord.add_user("ann")
     general = discord.add_channel("general")

@@ -147,6 +147,58 @@ async def test_edits_and_deletions(slack: LocalSlack, tmp_path: Path) -> None:
     assert await reading.files() == []
 
 
+async def test_what_is_deleted_in_a_thread_of_the_last_weeks_is_gone_with_the_next_reading(
+    slack: LocalSlack, tmp_path: Path
+) -> None:
+    ada = slack.add_user("ada")
+    general = slack.add_channel("general", members=[ada])
+    root = await slack.post(general, ada, "question")
+    rash = await slack.post(general, ada, "rash answer", thread_ts=root)
+    await slack.post(general, ada, "good answer", thread_ts=root)
+    reading = Reading(slack, tmp_path, general)
+    reading.later = timedelta(days=15)
+    assert "rash" in await reading.text()
+    await slack.delete(general, rash)
+    reading.later += timedelta(minutes=15)
+    text = await reading.text()
+    assert "good answer" in text
+    assert "rash" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("is_archived", "it is archived; unarchive it and invite me, or take it out of `channels`"),
+        ("method_not_supported_for_channel_type", "this is no channel; take it out of `channels`"),
+        ("not_in_channel", "I am not a member of that channel; invite me there with `/invite @Parley`"),
+    ],
+)
+async def test_a_channel_that_slack_does_not_show_is_told_to_who_looks_after_the_source(
+    slack: LocalSlack, tmp_path: Path, error: str, sentence: str
+) -> None:
+    general = slack.add_channel("general")
+    slack.fail("conversations.history", error)
+    (file,) = await Reading(slack, tmp_path, general).files()
+    assert (file.path, file.problem) == (f"{general.id}.md", sentence)
+
+
+async def test_what_slack_refuses_of_one_channel_costs_the_others_nothing(
+    slack: LocalSlack, tmp_path: Path
+) -> None:
+    ada = slack.add_user("ada")
+    general, other = (slack.add_channel(name, members=[ada]) for name in ("general", "other"))
+    await slack.post(general, ada, "what was decided")
+    secret = await slack.post(other, ada, "a secret")
+    reading = Reading(slack, tmp_path, general, other)
+    await reading.files()
+    await slack.delete(other, secret)
+    slack.fail("conversations.history", "access_denied")
+    problem, file = await reading.files()
+    assert problem.path == general.id
+    assert problem.problem.startswith("Slack refuses conversations.history")
+    assert "what was decided" in file.local.read_text()
+
+
 async def test_a_rate_limit_is_waited_for(slack: LocalSlack, tmp_path: Path) -> None:
     ada = slack.add_user("ada")
     general = slack.add_channel("general", members=[ada])

@@ -77,18 +77,35 @@ def test_long_values_are_shortened() -> None:
     assert len(text) < 400
 
 
-def test_a_file_without_end_is_cut() -> None:
+def test_long_texts_are_whole() -> None:
+    answer = "A sentence of it. " * 2_000
+    texts = [read(json.dumps(value), ".json") for value in (answer, {"answer": answer}, [{"answer": answer}])]
+    assert all(answer.strip() in text for text in texts)
+
+
+def test_a_long_file_is_whole() -> None:
+    records = [{"id": n, "text": f"Number {n}. {'word ' * 40}"} for n in range(8_000)]
+    for text in (
+        read(json.dumps(records), ".json"),
+        read("\n".join(json.dumps(record) for record in records), ".jsonl"),
+    ):
+        assert len(text) > 1_500_000
+        assert "Number 7999." in text
+    rows = read(json.dumps({str(n): f"row {n} {'x ' * 50}" for n in range(12_000)}), ".json")
+    assert [line.split()[3] for line in rows.split("\n") if line] == [str(n) for n in range(12_000)]
+
+
+def test_a_file_without_end_is_refused() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     for level in range(1, 12):
         bomb += f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n"
-    text = read(bomb)
-    assert 500_000 < len(text) < 1_100_000
-    assert text.endswith("(The file goes on; its beginning is what is shown here.)")
+    reason = "more than 10,000,000 characters of text, which is the limit; split or exclude it"
+    with pytest.raises(ConversionError, match=reason):
+        read(bomb)
+    long = f"a: &a {'word ' * 100_000}\nb: [{', '.join(['*a'] * 1_000)}]\n"
+    with pytest.raises(ConversionError, match=reason):
+        read(long)
     assert "…" in read("a: &a [*a, x]\n")
-    large = convert(
-        json.dumps([{"id": n, "text": "word " * 40} for n in range(20_000)]).encode(), suffix=".json"
-    )
-    assert len(large.text) < 1_100_000
 
 
 def test_templates_stay_as_they_are() -> None:

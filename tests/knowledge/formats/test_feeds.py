@@ -49,3 +49,8 @@ def test_other_xml_stays_as_it_is() -> None:
 def test_damaged_and_dangerous_files(text: str, reason: str) -> None:
     with pytest.raises(ConversionError, match=reason):
         convert(text.encode(), suffix=".xml")
+
+
+def test_long_xml_is_whole() -> None:
+    text = "<log>" + "<entry>It was nine.</entry>" * 50_000 + "<end/></log>"
+    assert convert(text.encode(), suffix=".xml").text == f"```xml\n{text}\n```"

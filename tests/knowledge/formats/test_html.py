@@ -40,3 +40,23 @@ def test_what_is_no_page() -> None:
         ConversionError, match="this is no HTML although its name says so; replace or exclude it"
     ):
         convert(b"PK\x03\x04" + b"\x00" * 100, suffix=".html")
+
+
+def test_a_page_that_is_one_form() -> None:
+    page = """<body><form action="/site.aspx"><input type="hidden" value="dDwt"><h1>Travel</h1><p>Book early.</p>
+    <select><option>English</option></select><button>Send</button><textarea>Say it</textarea></form>
+    <form role="search">Find <input></form></body>"""
+    assert convert(page.encode(), suffix=".html").text.strip() == "# Travel\n\nBook early."
+
+
+@pytest.mark.parametrize(
+    ("part", "end"), [("main", "main"), ("article", "article"), ("div role=main", "div")]
+)
+def test_notes_within_the_text_are_kept_and_what_stands_beside_it_is_not(part: str, end: str) -> None:
+    page = f"""<aside>Latest news</aside><{part}><h1>Travel</h1><p>Book early, by the tool of the firm.</p>
+    <section><aside class="admonition"><p>Never by phone.</p></aside></section></{end}>
+    <aside>See also <aside>within</aside></aside>"""
+    text = convert(page.encode(), suffix=".html").text
+    assert "Never by phone." in text
+    assert "news" not in text
+    assert "See also" not in text

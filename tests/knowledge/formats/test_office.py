@@ -121,3 +121,12 @@ def test_damaged_old_workbooks() -> None:
     for data in (whole[:600], ole({"EncryptedPackage": b"x"}), whole[:512] + bytes(len(whole) - 512)):
         with pytest.raises(ConversionError, match="exclude it"):
             old_sheets.convert(data, suffix=".xls")
+
+
+def test_what_unpacks_to_more_than_a_document_does() -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.xml", "w") as part:
+        for _ in range(510):
+            part.write(bytes(1_000_000))
+    with pytest.raises(ConversionError, match="it unpacks to 510 MB, which no document does; exclude it"):
+        word.convert(data.getvalue(), suffix=".docx")

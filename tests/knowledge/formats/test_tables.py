@@ -18,6 +18,12 @@ def test_tabs_and_old_encodings() -> None:
     assert rows[2] == "| München, Bayern | 140 |"
 
 
+def test_long_cells() -> None:
+    cell = "word " * 60_000
+    text = convert(f'name,text\nBonn,"{cell}"\nParis,x\n'.encode(), suffix=".csv").text
+    assert text.split("\n")[2:] == [f"| Bonn | {cell.strip()} |", "| Paris | x |"]
+
+
 def test_damaged_files() -> None:
     with pytest.raises(ConversionError, match=r"the file is no valid CSV .*; repair or exclude it"):
         convert(b'a,b\n"' + b"x" * 200_000, suffix=".csv")

@@ -59,6 +59,28 @@ def test_globs(root: Path, include: tuple[str, ...], exclude: tuple[str, ...], e
     assert paths(root, include=include, exclude=exclude) == expected
 
 
+@pytest.mark.parametrize("exclude", [("drafts",), ("drafts/",), ("dr*s",)])
+def test_a_pattern_without_a_slash_leaves_a_folder_out_wherever_it_is(
+    root: Path, exclude: tuple[str, ...]
+) -> None:
+    write(root, "a.md", "drafts/b.md", "deep/drafts/c/d.md", "drafts.md")
+    assert paths(root, exclude=exclude) == ["a.md", "drafts.md"]
+    assert paths(root, exclude=("/drafts",)) == ["a.md", "deep/drafts/c/d.md", "drafts/b.md", "drafts.md"]
+    assert paths(root, include=("drafts",)) == []
+
+
+def test_folders_that_programs_fill_are_taken_when_they_are_asked_for(root: Path) -> None:
+    write(root, "a.md", "node_modules/left-pad/README.md", "app/node_modules/b.md", "app/__pycache__/c.txt")
+    write(root, "venv/pyvenv.cfg", "venv/lib/licence.txt", "venvs/d.md")
+    assert paths(root) == ["a.md", "venvs/d.md"]
+    assert paths(root, include=("*.md",), exclude=("app",)) == [
+        "a.md",
+        "node_modules/left-pad/README.md",
+        "venvs/d.md",
+    ]
+    assert paths(root, include=("venv/**/*.txt",)) == ["venv/lib/licence.txt"]
+
+
 def test_never_leaves_the_root_and_says_so(root: Path, tmp_path: Path) -> None:
     write(tmp_path, "secret/key.md", "secret/key.conf")
     (root / "link").symlink_to(tmp_path / "secret")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge.errors import SourceError
-from knowledge.formats import KNOWN_TYPES
+from knowledge.sources.folder import LISTED_TYPES
 from knowledge.sources.git import GitSource, wanted_by_git
 from knowledge.sources.patterns import Patterns
 from tests.knowledge.sources.repositories import Repository, serving
@@ -115,6 +115,17 @@ def test_only_files_that_can_be_documents_are_fetched(
     assert [path.name for path in (clone_of(one) / "files").rglob("*") if path.is_file()] == ["hotels.md"]
     packed = sum(pack.stat().st_size for pack in (clone_of(one) / "repository").rglob("*.pack"))
     assert packed < 100_000
+
+
+def test_archives_are_fetched(
+    repository: Repository, source: Callable[..., GitSource], tmp_path: Path
+) -> None:
+    for name in ("minutes.zip", "old.tar.gz", "list.mbox"):
+        (repository.path / name).write_bytes(b"packed")
+    repository.commit()
+    with serving(tmp_path) as server:
+        found = [file.path for file in source(url=f"{server.url}team/handbook/.git").files()]
+    assert found == ["list.mbox", "minutes.zip", "old.tar.gz", "travel/hotels.md"]
 
 
 def days(source: GitSource) -> dict[str, str]:
@@ -414,7 +425,10 @@ def test_web_addresses_of_the_files(source: Callable[..., GitSource], tmp_path: 
 
 
 PATHS = st.lists(
-    st.sampled_from(["a", "b.md", "c.txt", "drafts", "X.MD"]), min_size=1, max_size=3, unique=True
+    st.sampled_from(["a", "b.md", "c.txt", "drafts", "X.MD", "a.ZIP", "b.tar.gz"]),
+    min_size=1,
+    max_size=3,
+    unique=True,
 )
 PATTERNS = st.lists(
     st.lists(st.sampled_from(["**", "*", "*.md", "a", "drafts", "?.txt", "b*"]), min_size=1, max_size=3),
@@ -447,5 +461,5 @@ def test_git_leaves_out_nothing_that_is_wanted(
         encoding="utf-8",
         check=False,
     ).stdout.splitlines()
-    wanted = {name for name in names if Patterns(include).want(PurePosixPath(name), types=KNOWN_TYPES)}
+    wanted = {name for name in names if Patterns(include).want(PurePosixPath(name), types=LISTED_TYPES)}
     assert wanted <= set(fetched)

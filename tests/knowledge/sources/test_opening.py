@@ -31,7 +31,10 @@ def test_reads_a_file_as_it_is(root: Path) -> None:
 def test_a_large_file_is_not_read(root: Path) -> None:
     with (root / "a.md").open("wb") as file:
         file.truncate(2**31)
-    assert reason(root / "a.md") == "the file has 2,147 MB, the limit is 1 MB; split it or exclude it"
+    assert (
+        reason(root / "a.md")
+        == "the file has 2,147 MB, the limit is 1 MB; split it or exclude it, or raise knowledge.max_file_mb"
+    )
 
 
 def test_what_is_no_file_is_not_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +122,10 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
 def test_a_file_that_grows_without_end_is_cut_off(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "a.md").write_text("text")
     monkeypatch.setattr(opening, "require_size", Writer(root / "a.md", 99, data="x" * LIMIT))
-    assert reason(root / "a.md") == "the file has 1 MB, the limit is 1 MB; split it or exclude it"
+    assert (
+        reason(root / "a.md")
+        == "the file has 1 MB, the limit is 1 MB; split it or exclude it, or raise knowledge.max_file_mb"
+    )
 
 
 def test_a_file_that_shrinks_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Kinds of sources that other packages bring."""
 
+import errno
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from knowledge.errors import SourceError
+from knowledge.errors import KnowledgeError, SourceError
 from knowledge.sources import plugins
 from knowledge.sources.plugins import PluginSource, installed_kinds
 from knowledge.sources.protocol import SourceFile
@@ -27,6 +28,15 @@ class Wiki:
         for word in self.words:
             if word == "down":
                 raise SourceError(f"Source '{self.name}': the wiki is down; wait.")
+            if word == "busy":
+                raise KnowledgeError("Ask again in an hour.")
+            if word == "full":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            if word == "cut":
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+            if word == "secret":
+                yield SourceFile("secret", "", self.folder, problem="it is locked; unlock it")
+                continue
             file = self.folder / word
             file.write_text(f"About {word}")
             yield SourceFile(f"{word}.md", f"https://wiki.example/{word}", file)
@@ -83,3 +93,23 @@ def test_what_goes_wrong_in_a_plugin_is_a_sentence(tmp_path: Path) -> None:
         list(source(tmp_path, [], kind="gone").files())
     with pytest.raises(SourceError, match=r"brings sources of kind 'never'.*installed are: gone, wiki"):
         list(source(tmp_path, [], kind="never").files())
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("busy", r"^Source 'docs': Ask again in an hour\.$"),
+        ("full", r"cannot be written \(No space left on device\); .* or free some space\.$"),
+        ("in/the/way", r"/in/the/way cannot be written \(No such file or directory\)"),
+        ("cut", r"its plugin for 'wiki' failed \(ConnectionRefusedError\)"),
+    ],
+)
+def test_what_is_no_fault_of_the_plugin_is_not_said_to_be(tmp_path: Path, word: str, sentence: str) -> None:
+    with pytest.raises(SourceError, match=sentence):
+        list(source(tmp_path, [word]).files())
+
+
+def test_a_problem_is_told_whatever_is_included(tmp_path: Path) -> None:
+    words = ["soup", "secret"]
+    assert [file.path for file in source(tmp_path, words, include=("*.md",)).files()] == ["soup.md", "secret"]
+    assert [file.path for file in source(tmp_path, words, exclude=("secret",)).files()] == ["soup.md"]

@@ -29,6 +29,10 @@ class Platform:
     """Whether threads are listed apart from messages."""
     trouble: Exception | None = None
     """What the next request for a channel's messages ends with."""
+    refused: dict[str, Exception] = field(default_factory=dict)
+    """By channel what requests for its messages end with."""
+    offline: Exception | None = None
+    """What connecting ends with."""
     asked: list[str] = field(default_factory=list)
     reads: int = 0
     """Times a message was given."""
@@ -103,8 +107,8 @@ class Platform:
             if after <= message.at < before and message.id not in begun:
                 self.reads += 1
                 yield message
-        if self.trouble:
-            raise self.trouble
+        if trouble := self.trouble or self.refused.get(channel):
+            raise trouble
         for thread in threads:
             if after <= thread.begins < before and not self.apart:
                 yield thread
@@ -127,6 +131,8 @@ class Platform:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator["Platform"]:
+        if self.offline:
+            raise self.offline
         yield self
 
 
