@@ -6,13 +6,10 @@ is there without it.
 
 import hashlib
 import json
-import logging
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +20,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from knowledge.errors import EmbeddingModelError
+from knowledge.quiet import quiet
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -258,7 +256,7 @@ def _hub_folder(name: str) -> Path:
 
 def _load(folder: Path, device: str) -> "SentenceTransformer":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    with _quiet():
+    with quiet():
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
 
@@ -285,21 +283,3 @@ def _device(wanted: str) -> str:
             "that is made for it."
         )
     return wanted
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice on the console while a model loads."""
-    loggers = [
-        logging.getLogger(name) for name in ("sentence_transformers", "transformers", "huggingface_hub")
-    ]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -4,17 +4,15 @@ It judges better than vectors and words, and costs about as much for each candid
 a model is named, and reads the first `CANDIDATES` only. Loading is lazy and safe from several threads.
 """
 
-import logging
 import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from knowledge.documents import Hit
 from knowledge.errors import RerankingModelError
+from knowledge.quiet import quiet
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -95,7 +93,7 @@ def _folder(name: str) -> Path:
 
 
 def _load(folder: Path, device: str | None) -> "CrossEncoder":
-    with _quiet():
+    with quiet():
         from sentence_transformers import CrossEncoder
         from transformers.utils import logging as transformers_logging
 
@@ -110,21 +108,3 @@ def _load(folder: Path, device: str | None) -> "CrossEncoder":
             f"{_FIX}"
         )
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice on the console while a model loads."""
-    loggers = [
-        logging.getLogger(name) for name in ("sentence_transformers", "transformers", "huggingface_hub")
-    ]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
