@@ -47,10 +47,6 @@ class Edition:
         """That of the index if these were live."""
         return self._state
 
-    def live_chunks(self) -> list[Chunk]:
-        """All chunks of these versions."""
-        return sorted(self._manifest.chunks_of(self._versions), key=lambda chunk: chunk.id)
-
     def live_keys(self) -> dict[str, set[str]]:
         """For each source the keys of these versions' chunks."""
         sources = {version.version: version.source for version in self._manifest.versions()}

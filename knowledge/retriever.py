@@ -40,9 +40,6 @@ class Shelf(Protocol):
     def state(self) -> State:
         """Of the index; another revision has other chunks."""
 
-    def live_chunks(self) -> list[Chunk]:
-        """All of them."""
-
     def live_keys(self) -> Mapping[str, AbstractSet[str]]:
         """For each source the keys of its chunks."""
 

@@ -88,9 +88,6 @@ class Shelf(Passages):
     def state(self) -> State:
         return State(self.revision, GENERATION, self._embedder.fingerprint)
 
-    def live_chunks(self) -> list[Chunk]:
-        return self.chunks
-
     def described(self, sources: AbstractSet[str]) -> dict[str, tuple[str, Mapping[str, str]]]:
         return {one.id: (one.source, one.metadata) for one in self.chunks if one.source in sources}
 
