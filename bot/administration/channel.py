@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from bot.administration.naming import nameable
 from bot.commands import Command, Request, code, listing
 from bot.config import NAME
 from bot.errors import UsageError
@@ -18,13 +19,15 @@ LONGEST_LANGUAGE = 40
 """Characters; both become part of every prompt."""
 
 
-def channel_commands(places: Places, *, source_names: Callable[[], Sequence[str]]) -> list[Command]:
-    """`source_names` gives the names of the sources that there are now."""
+def channel_commands(
+    places: Places, *, source_names: Callable[[], Sequence[str]], visible_to: Mapping[str, frozenset[str]]
+) -> list[Command]:
+    """`source_names` gives the names of the sources that there are now, `visible_to` who may see each."""
 
     def command(
         name: str,
         about: str,
-        change: Callable[[PlaceSettings, str], PlaceSettings],
+        change: Callable[[PlaceSettings, Request], PlaceSettings],
         *,
         argument: str = "",
         placeholder: str = "",
@@ -32,7 +35,7 @@ def channel_commands(places: Places, *, source_names: Callable[[], Sequence[str]
         def write(request: Request) -> str:
             message = request.message
             before = places.get(message.platform, message.conversation_id)
-            after = change(before, request.argument)
+            after = change(before, request)
             if after != before:
                 places.put(message.platform, message.conversation_id, after, by=message.person)
                 log.info("%s said %r in %s", message.person, name, message.place)
@@ -52,35 +55,35 @@ def channel_commands(places: Places, *, source_names: Callable[[], Sequence[str]
         command(
             "channel answer",
             "answer only to my name, also to what follows in my threads, or to every question",
-            lambda place, when: replace(place, answer=cast("When", when.casefold())),
+            lambda place, given: replace(place, answer=cast("When", given.argument.casefold())),
             argument="mention|thread|question",
         ),
         command(
             "channel persona",
             "how I speak here, in your words",
-            lambda place, text: replace(place, persona=_text(text, "persona", most=LONGEST_PERSONA)),
+            lambda place, given: replace(place, persona=_text(given, "persona", most=LONGEST_PERSONA)),
             argument=r"\S.*",
             placeholder="TEXT|none",
         ),
         command(
             "channel language",
             "the language of my answers",
-            lambda place, text: replace(place, language=_text(text, "language", most=LONGEST_LANGUAGE)),
+            lambda place, given: replace(place, language=_text(given, "language", most=LONGEST_LANGUAGE)),
             argument=r"[^\W\d_][\w ()-]*",
             placeholder="NAME|none",
         ),
         command(
             "channel sources",
             "what I search here",
-            lambda place, names: replace(place, sources=_chosen(names, source_names())),
+            lambda place, given: replace(place, sources=_chosen(given, source_names(), visible_to)),
             argument=rf"{NAME}(?:\s*,\s*{NAME})*",
             placeholder="NAME[, NAME …]|all",
         ),
     ]
 
 
-def _text(given: str, what: str, *, most: int) -> str:
-    text = " ".join(given.split())
+def _text(given: Request, what: str, *, most: int) -> str:
+    text = " ".join(given.argument.split())
     if len(text) > most:
         raise UsageError(
             f"A {what} has at most {most} characters, this one has {len(text)}; make it shorter."
@@ -88,13 +91,16 @@ def _text(given: str, what: str, *, most: int) -> str:
     return "" if text.casefold() == "none" else text
 
 
-def _chosen(given: str, known: Sequence[str]) -> tuple[str, ...]:
-    if given.casefold() == "all":
+def _chosen(
+    given: Request, known: Sequence[str], visible_to: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    if given.argument.casefold() == "all":
         return ()
-    names = tuple(dict.fromkeys(name.strip().casefold() for name in given.split(",")))
+    names = tuple(dict.fromkeys(name.strip().casefold() for name in given.argument.split(",")))
     for name in names:
         if name not in known:
-            there = f"the sources are {listing(known, 'and')}" if known else "there are no sources yet"
+            named = nameable(known, given.message, visible_to)
+            there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
             raise UsageError(f"There is no source {code(name)}; {there}.")
     return names
 

@@ -1,8 +1,8 @@
 """What a reindex does, did or would do, in Markdown for chat. Pure functions."""
 
-import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from bot.administration.naming import ELSEWHERE, MayName
 
 if TYPE_CHECKING:
     from knowledge.errors import EvaluationDropError
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 _BAR = 20
 """Characters of a full bar."""
-_FILE = " · in "
 _NAMED = 10
 """Files and questions that are named; of more, the number is told."""
 _DONE = {
@@ -22,39 +21,41 @@ _DONE = {
 }
 
 
-def progress_text(progress: "Progress") -> str:
-    """A line with a bar: `▓▓▓▓▓░░░░░ 48% · 24 of 50 files · travel/hotels.md`."""
+def progress_text(progress: "Progress", *, names: bool = True) -> str:
+    """A line with a bar: `▓▓▓▓▓░░░░░ 48% · 24 of 50 files · travel/hotels.md`; without `names` nothing is named."""
     if not progress.total:
-        return f"{progress.stage.capitalize()} {progress.detail} …"
+        return f"{progress.stage.capitalize()} {progress.detail if names else 'the sources'} …"
     share = progress.done / progress.total
     bar = "▓" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR))
-    what = f"{progress.done:,} of {progress.total:,} {_DONE[progress.stage]}"
-    return f"{bar} {share:.0%} · {what}{_FILE}`{progress.detail.replace('`', '')}`"
+    file = f" · in `{progress.detail.replace('`', '')}`" if names else ""
+    return f"{bar} {share:.0%} · {progress.done:,} of {progress.total:,} {_DONE[progress.stage]}{file}"
 
 
-def without_file(text: str) -> str:
-    """`progress_text`, with what may follow it, without the name of the file."""
-    return re.sub(rf"{_FILE}`[^`\n]*`", "", text)
-
-
-def described(report: "SyncReport", *, may_name: Callable[[str], bool]) -> str:
+def described(report: "SyncReport", *, may_name: MayName, asked: str | None = None) -> str:
     """What was done, or would be: a line for each source, then the files that could not be read.
 
-    `may_name` says of a source whether its files may be named to those who read this.
+    Nothing is told of sources that may not be named to those who read this, but for the one that was `asked` for by
+    its name, of which no file is named.
     """
-    blocks = [
-        _source(source, dry_run=report.dry_run, names=may_name(source.name)) for source in report.sources
-    ]
+    told = [source for source in report.sources if source.name == asked or may_name(source.name)]
+    removed = [name for name in report.removed_sources if may_name(name)]
+    is_whole = len(told) + len(removed) == len(report.sources) + len(report.removed_sources)
+    blocks = [_source(source, dry_run=report.dry_run, names=may_name(source.name)) for source in told]
     verb = "would be removed" if report.dry_run else "removed"
-    blocks += [f"- `{name}` is no longer a source: {verb}" for name in report.removed_sources]
-    lines = "\n".join(blocks) or "- nothing to read: there is no source, or all are paused"
+    blocks += [f"- `{name}` is no longer a source: {verb}" for name in removed]
+    lines = "\n".join(blocks)
+    if not is_whole:
+        lines = f"{lines}\n\n{ELSEWHERE}".lstrip()
+    elif not lines:
+        lines = "- nothing to read: there is no source, or all are paused"
     if report.rebuilt:
         lines += (
             "\n\nEverything is read anew, as the embedding model or the way of cutting documents changed."
         )
     if report.dry_run:
         return f"{lines}\n\n{_cost(report)}".rstrip()
-    return f"{lines}\n\nDone in {_duration(report.seconds)}, {report.embedded:,} passages embedded."
+    embedded = f", {report.embedded:,} passages embedded" if is_whole else ""
+    return f"{lines}\n\nDone in {_duration(report.seconds)}{embedded}."
 
 
 def _source(source: "SourceReport", *, dry_run: bool, names: bool) -> str:
@@ -86,10 +87,15 @@ def _cost(report: "SyncReport") -> str:
     return "" if seconds is None or not report.to_load else f"That would take about {_duration(seconds)}."
 
 
-def dropped(error: "EvaluationDropError", *, may_name: Callable[[str], bool]) -> str:
-    """Why a new state is not shown, with the questions that it finds no more; `may_name` as in `described`."""
+def dropped(error: "EvaluationDropError", *, may_name: MayName, asked: str | None = None) -> str:
+    """Why a new state is not shown, with the questions that it finds no more; who is named as in `described`."""
     if not may_name(error.source):
-        return f"{error}\n\nPeople still see the state before. `parley reindex` in the terminal names the questions."
+        why = (
+            str(error)
+            if error.source == asked
+            else "A source finds its documents less often in its new state."
+        )
+        return f"{why}\n\nPeople still see the state before. `parley reindex` in the terminal names the questions."
     missed = "\n".join(f"- {question}" for question in error.missed[:_NAMED])
     if (more := len(error.missed) - _NAMED) > 0:
         missed += f"\n- and {more} more"
@@ -99,8 +105,10 @@ def dropped(error: "EvaluationDropError", *, may_name: Callable[[str], bool]) ->
     )
 
 
-def rolled(back: "Rollback") -> str:
-    return "\n".join(_back(source) for source in back.sources)
+def rolled(back: "Rollback", *, may_name: MayName) -> str:
+    """What going back changes, a line for each source that may be named."""
+    lines = [_back(source) for source in back.sources if may_name(source.name)]
+    return "\n".join(lines if len(lines) == len(back.sources) else [*lines, ELSEWHERE])
 
 
 def _back(source: "SourceRollback") -> str:

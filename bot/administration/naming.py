@@ -1,10 +1,12 @@
 """Which sources a reply to a command may name: an admin may know of all, whoever else reads the reply may not."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bot.messages import IncomingMessage
 from knowledge.access import visible_sources
 
+MayName = Callable[[str], bool]
+"""Whether a source may be named to all who read the reply."""
 READ = "read "
 ELSEWHERE = "(Sources that not everyone here may see are told of in a direct message to me.)"
 
@@ -22,6 +24,11 @@ def nameable(
         return list(names)
     visible = visible_sources(visible_to, message.principals)
     return [name for name in names if name in visible]
+
+
+def naming(message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]) -> MayName:
+    """`nameable` for one source at a time."""
+    return lambda name: bool(nameable([name], message, visible_to))
 
 
 def nameable_jobs(

@@ -1,12 +1,11 @@
 """`reindex …` and `rollback`: bring the index up to date, and take that back."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.administration.differences import described, dropped, progress_text, rolled, without_file
-from bot.administration.naming import nameable
-from bot.commands import Command, Report, Request, listing
+from bot.administration.differences import described, dropped, progress_text, rolled
+from bot.administration.naming import nameable, naming
+from bot.commands import Command, Request, listing
 from bot.config import NAME
 from bot.errors import UsageError
 from bot.notices import Action, Notice
@@ -65,63 +64,51 @@ class Reindex:
         ]
 
     async def _ask(self, request: Request) -> Notice:
-        only = self._chosen(request)
-        report = self._reporting(request, only)
+        only, may_name = self._chosen(request), naming(request.message, self._visible_to)
         if (run := self._reindexing.joinable(only)) is None:
             if running := self._reindexing.running:
-                await report(f"Waiting: {_what(running.only)} is being read.")
-            await report(f"Looking for what has changed in {_what(only)} …")
+                is_named = running.only is None or may_name(running.only)
+                await request.report(
+                    f"Waiting: {_what(running.only) if is_named else 'a source'} is being read."
+                )
+            await request.report(f"Looking for what has changed in {_what(only)} …")
             difference = await self._reindexing.preview(only)
             if difference.is_large():
                 go = Action("Go on", f"reindex go {only or ''}".strip())
-                told = described(difference, may_name=partial(self._may_name, request))
+                told = described(difference, may_name=may_name, asked=only)
                 return Notice(f"{told}\n\nThis is much. Shall I go on?", (go,))
             run = await self._reindexing.begin(only)
-        return await self._follow(run, request, report)
+        return await self._follow(run, request, asked=only)
 
     async def _go(self, request: Request) -> Notice:
         only = self._chosen(request)
-        run = await self._reindexing.begin(only)
-        return await self._follow(run, request, self._reporting(request, only))
+        return await self._follow(await self._reindexing.begin(only), request, asked=only)
 
     async def _anyway(self, request: Request) -> Notice:
         only = self._chosen(request)
-        run = await self._reindexing.begin(only, force=True)
-        return await self._follow(run, request, self._reporting(request, only))
+        return await self._follow(await self._reindexing.begin(only, force=True), request, asked=only)
 
     async def _dry_run(self, request: Request) -> str:
-        difference = await self._reindexing.preview(self._chosen(request))
-        return described(difference, may_name=partial(self._may_name, request))
+        only = self._chosen(request)
+        difference = await self._reindexing.preview(only)
+        return described(difference, may_name=naming(request.message, self._visible_to), asked=only)
 
-    def _may_name(self, request: Request, source: str) -> bool:
-        """Whether files of the source may be named where everybody there reads it."""
-        return bool(nameable([source], request.message, self._visible_to))
-
-    def _reporting(self, request: Request, only: str | None) -> Report:
-        """Shows progress to everybody there, without the names of files that not all of them may see."""
-        names = [only] if only else self._source_names()
-        if all(self._may_name(request, name) for name in names):
-            return request.report
-
-        async def report(markdown: str) -> None:
-            await request.report(without_file(markdown))
-
-        return report
-
-    async def _follow(self, run: Run, request: Request, report: Report) -> Notice:
+    async def _follow(self, run: Run, request: Request, *, asked: str | None) -> Notice:
         """Show how far it is until it has ended, and then what it did."""
+        may_name = naming(request.message, self._visible_to)
+        names = all(map(may_name, [run.only] if run.only else self._source_names()))
         shown = ""
         with run.followed():
             while not await run.wait(EVERY):
-                if run.progress and (now := progress_text(run.progress)) != shown:
+                if run.progress and (now := progress_text(run.progress, names=names)) != shown:
                     shown = now
-                    await report(f"{shown}\n\n`reindex cancel` stops it.")
-        may_name = partial(self._may_name, request)
+                    await request.report(f"{shown}\n\n`reindex cancel` stops it.")
         try:
-            return Notice(described(await run.report(), may_name=may_name))
+            return Notice(described(await run.report(), may_name=may_name, asked=asked))
         except EvaluationDropError as error:
             anyway = Action("Show it anyway", f"reindex anyway {run.only or ''}".strip(), is_dangerous=True)
-            return Notice(dropped(error, may_name=may_name), (anyway,), is_failure=True)
+            told = dropped(error, may_name=may_name, asked=asked)
+            return Notice(told, (anyway,), is_failure=True)
 
     async def _cancel(self, _: Request) -> str:
         if self._reindexing.cancel():
@@ -138,21 +125,25 @@ class Reindex:
         return name or None
 
 
-def rollback_commands(roll_back: Callable[[int | None], Awaitable["Rollback"]]) -> list[Command]:
+def rollback_commands(
+    roll_back: Callable[[int | None], Awaitable["Rollback"]], *, visible_to: Mapping[str, frozenset[str]]
+) -> list[Command]:
     """`roll_back` takes the revision of that number back; without one it only says what going back would change."""
 
-    async def ask(_: Request) -> Notice:
+    async def ask(request: Request) -> Notice:
         would = await roll_back(None)
+        changes = rolled(would, may_name=naming(request.message, visible_to))
         return Notice(
-            f"Going back to the state before the last change would mean:\n\n{rolled(would)}\n\n"
+            f"Going back to the state before the last change would mean:\n\n{changes}\n\n"
             "The schedules of these sources are paused then, or they would bring the change again.",
             (Action("Roll back", f"rollback yes {would.revision}", is_dangerous=True),),
         )
 
     async def yes(request: Request) -> str:
         done = await roll_back(int(request.argument))
+        changes = rolled(done, may_name=naming(request.message, visible_to))
         return (
-            f"Done: people see the state before the last change.\n\n{rolled(done)}\n\n"
+            f"Done: people see the state before the last change.\n\n{changes}\n\n"
             "The schedules of these sources are paused; `reindex SOURCE` brings its change again, and "
             "`sources resume SOURCE` its schedule."
         )

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,9 +14,10 @@ from bot.administration.status import Status, status_command
 from bot.administration.stop import stop_command
 from bot.attachments import cut
 from bot.commands import Commands
-from bot.database import open_database
+from bot.database import migrate, open_database
 from bot.messages import IncomingMessage
 from bot.places import Places
+from feedback.store import FeedbackStore
 from knowledge.chunking import Chunker, ChunkSettings
 from knowledge.documents import Chunk, Hit
 from knowledge.filters import EVERYTHING, Filter
@@ -102,6 +104,15 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     made.dispose()
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FeedbackStore]:
+    """Where turns are kept, in a database that was migrated as a real one is."""
+    made = open_database(f"sqlite:///{tmp_path / 'parley.db'}")
+    migrate(made)
+    yield FeedbackStore(made)
+    made.dispose()
+
+
 def make_commands(engine: sa.Engine) -> Commands:
     """The commands, on a desk that has nothing to stop."""
 
@@ -111,5 +122,5 @@ def make_commands(engine: sa.Engine) -> Commands:
     async def stop(_: IncomingMessage) -> bool:
         return False
 
-    channel = channel_commands(Places(engine), source_names=lambda: ["handbook"])
+    channel = channel_commands(Places(engine), source_names=lambda: ["handbook"], visible_to={})
     return Commands([status_command(status, visible_to={}), stop_command(stop), *channel])

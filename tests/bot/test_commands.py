@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.administration.channel import LONGEST_PERSONA, channel_commands
+from bot.administration.naming import ELSEWHERE
 from bot.administration.status import Status, status_command
 from bot.administration.stop import stop_command
 from bot.commands import Call, Command, Commands, Request
@@ -16,8 +17,21 @@ from bot.messages import IncomingMessage
 from bot.places import Places, PlaceSettings
 
 MESSAGE = IncomingMessage(
-    platform="slack", event_id="e1", conversation_id="C1", thread_id="t1", user_id="U1", text=""
+    platform="slack",
+    event_id="e1",
+    conversation_id="C1",
+    thread_id="t1",
+    user_id="U1",
+    text="",
+    addressed="command",
+    principals=frozenset({"everyone", "slack:C1"}),
 )
+
+VISIBLE_TO = {
+    "handbook": frozenset({"everyone"}),
+    "wiki": frozenset({"everyone"}),
+    "board": frozenset({"slack:C9"}),
+}
 
 
 class Office:
@@ -26,13 +40,18 @@ class Office:
     def __init__(self, engine: sa.Engine) -> None:
         self.places = Places(engine)
         self.status = Status(
-            model="smollm2", waiting=3, answering=2, sources={"handbook": (12, 3456), "wiki": (0, 0)}
+            model="smollm2",
+            waiting=3,
+            answering=2,
+            sources={"handbook": (12, 3456), "wiki": (0, 0), "board": (7, 7)},
         )
         self.running: list[IncomingMessage] = []
         self.commands = Commands(
             [
-                *channel_commands(self.places, source_names=lambda: ["handbook", "wiki"]),
-                status_command(self._status, visible_to={}),
+                *channel_commands(
+                    self.places, source_names=lambda: ["handbook", "wiki", "board"], visible_to=VISIBLE_TO
+                ),
+                status_command(self._status, visible_to=VISIBLE_TO),
                 stop_command(self._stop),
             ]
         )
@@ -190,7 +209,8 @@ async def test_status(office: Office) -> None:
         "- questions: 2 being answered, 3 waiting\n"
         "- source `handbook`: 12 documents, 3,456 passages\n"
         "- source `wiki`: 0 documents, 0 passages\n"
-        "- jobs: none has run yet"
+        "- jobs: none has run yet\n"
+        f"{ELSEWHERE}"
     )
     office.status = replace(office.status, sources={})
     assert "documents: none yet" in await office.say("status")
@@ -275,11 +295,11 @@ async def test_what_cannot_be_set_changes_nothing_and_says_why(office: Office, t
 
 
 async def test_without_sources_there_is_none_to_choose(engine: sa.Engine) -> None:
-    commands = Commands(channel_commands(Places(engine), source_names=list))
+    commands = Commands(channel_commands(Places(engine), source_names=list, visible_to={}))
     call = commands.parse("channel sources wiki", explicit=True)
     assert isinstance(call, Call)
     told = await commands.run(call, MESSAGE, is_admin=True)
-    assert told.markdown == "There is no source `wiki`; there are no sources yet."
+    assert told.markdown == "There is no source `wiki`; `sources` shows which there are."
 
 
 async def test_more_commands_can_be_added() -> None:

@@ -1,9 +1,11 @@
 """A reindex answers at once, asks when it would change much, shows how far it is, and says what it did."""
 
+import re
 import threading
 
 import pytest
 
+from bot.administration.naming import ELSEWHERE
 from bot.administration.reindex import Reindex, rollback_commands
 from bot.notices import Notice
 from bot.reindexing import Reindexing
@@ -96,15 +98,28 @@ async def test_files_of_a_source_are_not_named_where_not_everybody_may_see_it(
     library.visible_to["handbook"] = frozenset({"slack:C9"})
     library.gate.clear()
     threading.Timer(0.3, library.gate.set).start()
-    told = await admin.say("reindex")
+    told = await admin.say("reindex handbook")
     assert "1 not read; `parley reindex` in the terminal names all" in told
     assert any("0 of 2 files read\n" in report for report in admin.reports)
     library.error = DROP
-    told += await admin.say("reindex")
+    told += await admin.say("reindex handbook")
     shown = told + "".join(admin.reports)
     assert "old.pdf" not in shown
     assert "0.md" not in shown
     assert "Where is the key?" not in shown
+
+
+async def test_nothing_is_told_of_a_source_that_not_everybody_may_see_and_nobody_named(
+    library: Library, admin: Admin
+) -> None:
+    library.visible_to["handbook"] = frozenset({"slack:C9"})
+    told = [await admin.say("reindex"), await admin.say("reindex --dry-run")]
+    assert all(ELSEWHERE in one for one in told)
+    library.error = DROP
+    told.append(await admin.say("reindex"))
+    shown = "".join([*told, *admin.reports])
+    assert "handbook" not in shown
+    assert not {"7", "30", "12", "19"} & set(re.findall(r"\d+", shown))
 
 
 async def test_a_large_difference_is_shown_first(library: Library, admin: Admin) -> None:
@@ -159,16 +174,24 @@ class TestRollback:
             done.append(revision)
             return Rollback((SourceRollback("handbook", added=3, changed=0, deleted=1),), revision=7)
 
-        admin = Admin(rollback_commands(roll_back))
+        visible_to = {"handbook": frozenset({"everyone"})}
+        admin = Admin(rollback_commands(roll_back, visible_to=visible_to))
         asked = await admin.give("rollback")
         assert "`handbook`: of its documents 3 come back, 1 go" in asked.markdown
         assert done == [None]
         told = await admin.choose(asked, "Roll back")
         assert "people see the state before" in told.markdown
         assert done == [None, 7]
+        visible_to["handbook"] = frozenset({"slack:C9"})
+        hidden = await admin.say("rollback") + await admin.say("rollback yes 7")
+        assert "handbook" not in hidden
+        assert ELSEWHERE in hidden
 
     async def test_without_an_earlier_state_it_says_so(self) -> None:
         async def roll_back(_: int | None) -> Rollback:
             raise RollbackError("There is no earlier state.")
 
-        assert await Admin(rollback_commands(roll_back)).say("rollback") == "There is no earlier state."
+        assert (
+            await Admin(rollback_commands(roll_back, visible_to={})).say("rollback")
+            == "There is no earlier state."
+        )
