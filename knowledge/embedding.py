@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from knowledge.errors import EmbeddingModelError
+from knowledge.hub import NoModelError, model_folder
 from knowledge.quiet import quiet
 
 if TYPE_CHECKING:
@@ -88,9 +89,8 @@ class SentenceTransformerEmbedder:
     def folder(self) -> Path:
         """Where the model's files are; raises EmbeddingModelError, and may download once."""
         if self._name is None:
-            return _starter_folder() or _hub_folder(_HUB_NAME)
-        folder = Path(self._name).expanduser()
-        return folder if folder.is_dir() else _hub_folder(self._name)
+            return _starter_folder() or _folder(_HUB_NAME)
+        return _folder(self._name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -241,14 +241,10 @@ def _starter_folder() -> Path | None:
     return None
 
 
-def _hub_folder(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors", "*/config.json", "*/*.safetensors"]
+def _folder(name: str) -> Path:
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        return model_folder(name, weights=["*.safetensors", "*/config.json", "*/*.safetensors"])
+    except NoModelError as error:
         raise EmbeddingModelError(
             f"The embedding model '{name}' is not on this machine and cannot be downloaded. {_FIX}"
         ) from error

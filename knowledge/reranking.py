@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from knowledge.documents import Hit
 from knowledge.errors import RerankingModelError
+from knowledge.hub import NoModelError, model_folder
 from knowledge.quiet import quiet
 
 if TYPE_CHECKING:
@@ -76,17 +77,9 @@ class CrossEncoderReranker:
 
 
 def _folder(name: str) -> Path:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     try:
-        return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "model*.safetensors"])
-        )
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        return model_folder(name, weights=["model*.safetensors"])
+    except NoModelError as error:
         raise RerankingModelError(
             f"The reranker '{name}' is not on this machine and cannot be downloaded. {_FIX}"
         ) from error
