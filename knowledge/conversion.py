@@ -7,7 +7,6 @@ raised is a `ConversionError` with a sentence for people, or a MemoryError. The 
 import warnings
 import zipfile
 import zlib
-from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Protocol, cast
@@ -64,20 +63,11 @@ def pieces_of_work(suffix: str, data: bytes) -> int:
     return data.count(b"endstream") if suffix == ".pdf" else 0
 
 
-def limit_memory(max_bytes: int) -> None:
-    """Initialise a worker: an exploding document ends in a MemoryError, not in a machine out of memory."""
-    import resource
-
-    with suppress(ValueError, OSError):  # macOS has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
-
-
 __all__ = [
     "CONVERTED_TYPES",
     "ConversionError",
     "Converted",
     "convert",
-    "limit_memory",
     "markdown_table",
     "pieces_of_work",
 ]

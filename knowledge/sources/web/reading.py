@@ -1,10 +1,13 @@
 """Pages are taken apart in another process, which is killed when a page takes it too long or too much memory."""
 
 import asyncio
+from concurrent.futures import CancelledError
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from knowledge.sources.web.content import Content, read_html
+from knowledge.workers import WorkerError, Workers
 
 
 class UnreadableError(Exception):
@@ -17,8 +20,7 @@ class Reader:
     def __init__(self, *, seconds: float = 60.0, memory: int = 4 * 2**30) -> None:
         """Limits of one page, and of the address space of the process."""
         self._seconds = seconds
-        self._memory = memory
-        self._pool: Any = None
+        self._workers = Workers(1, max_bytes=memory)
 
     def __enter__(self) -> Self:
         return self
@@ -26,35 +28,12 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
+        self._workers.stop()
 
     async def read(self, data: bytes, *, charset: str, url: str) -> Content:
         """What a page of HTML says; raises UnreadableError."""
-        future = self._worker().schedule(
-            read_html, args=(data,), kwargs={"charset": charset, "url": url}, timeout=self._seconds
-        )
+        work = partial(read_html, data, charset=charset, url=url)
         try:
-            content: Content = await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # a parser may raise anything; this is its boundary
-            raise UnreadableError(f"{type(error).__name__}") from error
-        return content
-
-    def _worker(self) -> Any:
-        if self._pool is None:
-            import multiprocessing
-
-            from pebble import ProcessPool
-
-            from knowledge.conversion import limit_memory
-
-            self._pool = ProcessPool(
-                max_workers=1,
-                initializer=limit_memory,
-                initargs=(self._memory,),
-                context=multiprocessing.get_context("spawn"),
-            )
-        return self._pool
+            return await asyncio.to_thread(self._workers.run, work, timeout_s=self._seconds)
+        except (WorkerError, MemoryError, CancelledError) as error:
+            raise UnreadableError(type(error).__name__) from error
