@@ -33,8 +33,12 @@ _FEEDING = 3
 _NEIGHBOURS = 5
 _MOST_PER_DOCUMENT = 3
 _NEARLY_SAME = 0.9
+_MOST_ALIKE = 2
+"""Of one text under several titles: two may be the rule for two cases, three are a footer."""
 
 Scores = npt.NDArray[np.float32]
+_Words = tuple[frozenset[str], frozenset[str]]
+"""All of a text's, and those with digits."""
 
 
 def fuse(query: Vectors, vectors: Vectors, words: Scores) -> Scores:
@@ -66,33 +70,36 @@ def _among_kin(vectors: Vectors, scores: Scores) -> Scores:
 def diversify(ranked: Iterable[Hit], *, top_k: int) -> list[Hit]:
     """The first `top_k` that neither repeat an earlier one nor are the fourth of their document.
 
-    One that repeats a hit is told as one of its copies.
+    One that repeats a hit is told as one of its copies, and so is a text that came under two other titles before.
     """
     chosen: list[Hit] = []
     per_document: Counter[str] = Counter()
-    seen: list[tuple[frozenset[str], frozenset[str]]] = []
+    seen: list[_Words] = []
+    texts: dict[str, list[int]] = {}
     for hit in ranked:
         if len(chosen) >= top_k:
             break
         words = _words(hit.chunk.contextual_text)
+        alike = texts.setdefault(" ".join(hit.chunk.text.casefold().split()), [])
         same = next((n for n, other in enumerate(seen) if _nearly_same(words, other)), None)
+        if same is None and len(alike) >= _MOST_ALIKE:
+            same = alike[0]
         if same is not None:
             chosen[same] = replace(chosen[same], copies=(*chosen[same].copies, hit.chunk, *hit.copies))
         elif per_document[hit.chunk.document_id] < _MOST_PER_DOCUMENT:
             per_document[hit.chunk.document_id] += 1
+            alike.append(len(chosen))
             seen.append(words)
             chosen.append(hit)
     return chosen
 
 
-def _words(text: str) -> tuple[frozenset[str], frozenset[str]]:
+def _words(text: str) -> _Words:
     words = re.findall(r"\w+", text.casefold())
     return frozenset(words), frozenset(word for word in words if any(map(str.isdigit, word)))
 
 
-def _nearly_same(
-    ours: tuple[frozenset[str], frozenset[str]], theirs: tuple[frozenset[str], frozenset[str]]
-) -> bool:
+def _nearly_same(ours: _Words, theirs: _Words) -> bool:
     """Nine tenths of the words are shared, and all the numbers: last year's limits are not this year's."""
     union = len(ours[0] | theirs[0])
     return ours[1] == theirs[1] and len(ours[0] & theirs[0]) >= _NEARLY_SAME * union

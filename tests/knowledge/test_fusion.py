@@ -83,3 +83,11 @@ def test_copies_come_once_but_other_numbers_and_titles_are_other_texts() -> None
     found = diversify(hits(chunks), top_k=6)
     assert names(found) == ["original", "next-year", "other-title"]
     assert [[other.id for other in hit.copies] for hit in found] == [["copy"], [], []]
+
+
+def test_a_footer_under_many_titles_does_not_crowd_out_the_rest() -> None:
+    footer = "Was this page of help? Tell the people who keep it, in the channel of the docs."
+    chunks = [chunk(f"page-{n}", footer, title=f"Page {n} of the docs about thing {n}") for n in range(9)]
+    found = diversify(hits([*chunks, chunk("answer", "The limit is 180 euros.")]), top_k=6)
+    assert names(found) == ["page-0", "page-1", "answer"]
+    assert len(found[0].copies) == 7
