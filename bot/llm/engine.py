@@ -73,6 +73,7 @@ class Engine:
         self._llama: Llama | None = None
         self._batcher: Batcher | None = None
         self._thread: threading.Thread | None = None
+        self._counting = asyncio.Semaphore()
 
     async def __aenter__(self) -> Self:
         try:
@@ -144,8 +145,9 @@ class Engine:
             pass
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
-        """Tokens of the prompt, chat template included; answered beside running generations."""
-        return len(await asyncio.to_thread(self._loaded.vocabulary.tokens_of, messages))
+        """Tokens of the prompt, chat template included; answered beside running generations, one after the other."""
+        async with self._counting:  # many at once would take the threads on which requests are prepared
+            return len(await asyncio.to_thread(self._loaded.vocabulary.tokens_of, messages))
 
     async def submit(
         self, prompt: Sequence[ChatMessage] | str, sampling: Sampling, *, deadline: float | None = None

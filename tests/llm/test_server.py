@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.llm.supervisor import Load
-from tests.llm import gguf_factory
+from tests.llm import gguf_factory, odd_models
 from tests.llm.serving import MESSAGES, ask, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,6 +51,18 @@ async def test_whole_and_streamed_answers_are_the_same(http: httpx.AsyncClient) 
 
 async def test_usage_comes_only_when_asked_for(http: httpx.AsyncClient) -> None:
     assert all("usage" not in event for event in _events((await ask(http, stream=True)).text))
+
+
+async def test_an_adapter_of_the_settings_changes_what_is_said(
+    http: httpx.AsyncClient, tiny: Path, tmp_path: Path
+) -> None:
+    style = odd_models.adapter(tiny, tmp_path / "style.gguf")
+    said = [(await ask(http)).json()["choices"][0]["message"]["content"]]
+    for scale in (0.0, 1.0):
+        async with served(tiny, Load(threads=1, lora=((style, scale),))) as client:
+            said.append((await ask(client)).json()["choices"][0]["message"]["content"])
+    plain, switched_off, styled = said
+    assert plain == switched_off != styled
 
 
 async def test_a_prompt_seen_before_is_not_read_again(http: httpx.AsyncClient) -> None:
