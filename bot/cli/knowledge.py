@@ -171,6 +171,8 @@ def retrieval(
     if beir:
         if source:
             raise UsageError("Give the name of a source, or `--beir` with a folder, not both.")
+        if tradeoff:
+            raise UsageError("`--tradeoff` is for your own sources: leave out it or `--beir`.")
         _collection(beir, as_json=as_json)
         return
     with open_library(settings()) as library:

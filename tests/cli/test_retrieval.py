@@ -41,4 +41,5 @@ def test_the_settings_of_the_folder_are_used(parley: Parley, folder: Path, colle
 
 def test_a_collection_is_no_source(parley: Parley, folder: Path) -> None:
     assert "not both" in parley("eval", "retrieval", "docs", "--beir", str(folder)).err
+    assert "your own sources" in parley("eval", "retrieval", "--beir", str(folder), "--tradeoff").err
     assert "corpus.jsonl cannot be read" in parley("eval", "retrieval", "--beir", str(folder)).err
