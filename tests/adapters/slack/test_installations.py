@@ -24,7 +24,7 @@ from bot.database import migrate, open_database
 from bot.telemetry import Telemetry
 from bot.vault import Vault
 from feedback.store import FeedbackStore
-from tests.adapters.slack.test_adapter import NotingDesk
+from tests.adapters.slack.office import NotingDesk
 from tests.platforms.slack import LocalSlack
 
 
