@@ -29,8 +29,8 @@ FEEDBACK = 0.3
 """Of the best candidates' mean vector against the query's."""
 KINSHIP = 0.15
 """Of the neighbours' score against a candidate's own."""
-_FEEDING = 3
-_NEIGHBOURS = 5
+_FEEDING = 5
+_NEIGHBOURS = 10
 _MOST_PER_DOCUMENT = 3
 _NEARLY_SAME = 0.9
 _MOST_ALIKE = 2

@@ -25,13 +25,13 @@ def test_what_is_near_the_best_is_drawn_up() -> None:
         return list(np.array(values) / np.linalg.norm(values))
 
     query = np.array(unit(1, 0, 0, 0), dtype=np.float32)
-    best = [unit(4, 4, 0, 0), unit(4, 4.1, 0, 0), unit(4, 4.2, 0, 0)]
+    best = [unit(4, 4 + n / 10, 0, 0) for n in range(5)]
     kin, stranger = unit(2, 5, 0, 0), unit(2, 0, 5, 0)
     vectors = np.array([*best, kin, stranger], dtype=np.float32)
-    assert vectors[3] @ query == pytest.approx(vectors[4] @ query)
-    scores = fuse(query, vectors, np.zeros(5, dtype=np.float32))
-    assert scores[3] > scores[4] + 0.1
-    assert int(scores.argmax()) < 3
+    assert vectors[5] @ query == pytest.approx(vectors[6] @ query)
+    scores = fuse(query, vectors, np.zeros(7, dtype=np.float32))
+    assert scores[5] > scores[6] + 0.1
+    assert int(scores.argmax()) < 5
 
 
 @given(
