@@ -251,7 +251,12 @@ def _folder(name: str) -> Path:
 
 
 def _load(folder: Path, device: str) -> "SentenceTransformer":
+    from threadpoolctl import threadpool_limits
+
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # numpy's own threads wait for more to do by spinning for a tenth of a second, and take the cores from torch: a query
+    # that is embedded after a product of matrices took five times as long. All such products here are small.
+    threadpool_limits(1, user_api="blas")
     with quiet():
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
