@@ -1,13 +1,13 @@
 """Pages are taken apart in another process, which is killed when a page takes it too long or too much memory."""
 
 import asyncio
-from concurrent.futures import CancelledError
 from functools import partial
 from types import TracebackType
 from typing import Self
 
+from knowledge.errors import SourceError
 from knowledge.sources.web.content import Content, read_html
-from knowledge.workers import WorkerError, Workers
+from knowledge.workers import WorkerError, Workers, WorkerStartError
 
 
 class UnreadableError(Exception):
@@ -31,9 +31,13 @@ class Reader:
         self._workers.stop()
 
     async def read(self, data: bytes, *, charset: str, url: str) -> Content:
-        """What a page of HTML says; raises UnreadableError."""
+        """What a page of HTML says; raises UnreadableError, and SourceError when there is no process to read it."""
         work = partial(read_html, data, charset=charset, url=url)
         try:
             return await asyncio.to_thread(self._workers.run, work, timeout_s=self._seconds)
-        except (WorkerError, MemoryError, CancelledError) as error:
+        except WorkerStartError as error:
+            raise SourceError(
+                f"No process can be started that reads pages ({error}); end other programs, then try again."
+            ) from error
+        except (WorkerError, MemoryError) as error:
             raise UnreadableError(type(error).__name__) from error

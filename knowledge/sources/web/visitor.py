@@ -151,21 +151,23 @@ class Visitor:
             raise UnreachableError(f"{_GIVE_UP} pages in a row failed, the last {url.path}: {reason}")
 
     async def _keep(self, answer: Answer, suffix: str) -> Page:
-        body = answer.body
+        body, etag, modified = answer.body, answer.etag, answer.modified
         links: tuple[str, ...] = ()
         if suffix == ".html":
             try:
                 content = await self._reader.read(body, charset=answer.charset, url=str(answer.url))
                 body, links = content.html, self._own(content.links, answer.url)
             except UnreadableError:
-                pass  # its own loader finds the same, and reports the file by name
+                # Its own loader finds the same and reports the file by name. The next time it is read again, or where
+                # it leads would never be known.
+                etag = modified = ""
         elif suffix in _PLAIN and answer.charset:
             body = _in_utf8(body, answer.charset)
         page = Page(
             url=str(answer.url),
             suffix=suffix,
-            etag=answer.etag,
-            modified=answer.modified,
+            etag=etag,
+            modified=modified,
             changed=self._changed.get(answer.url, ""),
             checked=time.time(),
             links=links,
