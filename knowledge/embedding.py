@@ -139,9 +139,9 @@ class SentenceTransformerEmbedder:
         """Load the model if it is not loaded yet (seconds); several threads may call it."""
         with self._lock:
             if self._model is None:
+                self._model = _load(self.folder, self._device)
                 import torch
 
-                self._model = _load(self.folder, self._device)
                 self._threads = torch.get_num_threads()
             return self._model
 
@@ -254,8 +254,8 @@ def _load(folder: Path, device: str) -> "SentenceTransformer":
     from threadpoolctl import threadpool_limits
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    # numpy's own threads wait for more to do by spinning for a tenth of a second, and take the cores from torch: a query
-    # that is embedded after a product of matrices took five times as long. All such products here are small.
+    # numpy's own threads wait for more to do by spinning for a tenth of a second, and take the cores from torch: after
+    # a product of matrices a query took five times as long to embed. All such products here are small.
     threadpool_limits(1, user_api="blas")
     with quiet():
         from sentence_transformers import SentenceTransformer

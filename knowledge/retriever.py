@@ -6,7 +6,7 @@ Only the sources that are asked for are searched, and only chunks that are live 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
@@ -30,6 +30,8 @@ _CANDIDATES_PER_RESULT = 8
 _DEEPER = 8
 """How much deeper is looked each time a filter leaves too little."""
 _PAGE = 500
+_SHOWN = 24
+"""Of the ranked candidates so many are read at once; mostly a search is content with the first of them."""
 _ATTEMPTS = 3
 """At a search while syncs publish."""
 
@@ -55,11 +57,31 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
+    sources: Mapping[str, str]
+    """By key a source that has it; of all candidates, by words and by meaning."""
     lexical: Mapping[str, float]
-    places: Mapping[str, Sequence[Chunk]]
-    """Of all candidates, these and those by meaning."""
-    has_moved: bool
+    places: Mapping[str, Sequence[Chunk]] | None = None
+    """Of all of them, where they had to be read to choose them."""
+    has_moved: bool = False
     """A sync has published since it was asked what is live."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the store and the lists of what is live were opened at."""
+
+    revision: int = -1
+    restores: int = -1
+    generation: str = ""
+    live: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    """By source the keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    key: str
+    score: float
+    similarity: float
 
 
 class Retriever:
@@ -88,9 +110,7 @@ class Retriever:
         self._reranker = reranker
         self._recency = recency
         self._lock = threading.Lock()
-        self._seen: tuple[int, int] | None = None
-        """Revision and restores, of the store and of what is live."""
-        self._live: Mapping[str, AbstractSet[str]] = {}
+        self._seen = _Seen()
 
     @property
     def lexical(self) -> Lexical:
@@ -102,7 +122,8 @@ class Retriever:
     ) -> list[Hit]:
         """The best `top_k` live chunks of `sources` that `where` admits, best first.
 
-        At most three of them are from one document, and texts that say the same in the same words come once.
+        At most three of them are from one document. Texts that say the same in the same words come once, and once more
+        under another title.
 
         Raises:
             IndexOutdatedError: the index was built with another embedding model.
@@ -131,7 +152,7 @@ class Retriever:
         sources: AbstractSet[str],
         limit: int = CANDIDATES,
         where: Filter = EVERYTHING,
-    ) -> Iterator[list[Hit]]:
+    ) -> Iterator[Iterator[Hit]]:
         """For every query in turn all candidates, best first, as `search` has them before it thins them out.
 
         Candidates are the `limit` nearest by meaning and the `limit` best by words. Raises as `search`.
@@ -140,14 +161,14 @@ class Retriever:
         if where.sources:
             sources, where = sources & where.sources, replace(where, sources=frozenset())
         if not state.generation or not sources:
-            yield from ([] for _ in queries)
+            yield from (iter(()) for _ in queries)
             return
         vectors = self._embedder_of(state).embed_queries(queries)
         for query, vector in zip(queries, vectors, strict=True):
             if query.strip():
                 yield self._rank(query, vector, state, sources=sources, limit=limit, where=where)
             else:
-                yield []
+                yield iter(())
 
     def _rank(
         self,
@@ -158,33 +179,59 @@ class Retriever:
         sources: AbstractSet[str],
         limit: int,
         where: Filter,
-    ) -> list[Hit]:
+    ) -> Iterator[Hit]:
+        ranked: list[_Ranked] = []
+        places: Mapping[str, Sequence[Chunk]] = {}
         for _ in range(_ATTEMPTS):
             found = self._candidates(
                 query, vector, generation=state.generation, sources=sources, limit=limit, where=where
             )
-            if not found.has_moved:
+            ranked = self._fused(vector, found, generation=state.generation)
+            # What is ordered once more may come from anywhere in the list.
+            is_final = self._reranker is None and self._recency is None
+            first = [one.key for one in (ranked[:_SHOWN] if is_final else ranked)]
+            read = found.places
+            places = self._shelf.find_keys(first, sources=sources) if read is None else read
+            if not found.has_moved and places.keys() >= set(first):
                 break
-            state = self.prepare(sources)
-        lexical, places = found.lexical, found.places
-        keys = sorted(places)
-        vectors = self._vectors(keys, places, generation=state.generation, dimension=len(vector))
-        words = np.array([lexical.get(key, 0.0) for key in keys], dtype=np.float32)
-        scores, similarities = fuse(vector, vectors, words), vectors @ vector
-        hits = [
-            Hit(
-                chunk=places[keys[n]][0],
-                score=float(scores[n]),
-                similarity=float(similarities[n]),
-                copies=tuple(places[keys[n]][1:]),
-            )
-            for n in np.argsort(-scores, kind="stable")
-        ]
+            before, state = state, self.prepare(sources)
+            if state.embedder != before.embedder:
+                (vector,) = self._embedder_of(state).embed_queries([query])
+        hits = self._hits(ranked, places, sources=sources)
         if self._reranker:
-            hits = rerank(hits, query=query, reranker=self._reranker)
+            hits = iter(rerank(list(hits), query=query, reranker=self._reranker))
         if self._recency:
-            hits = prefer_young(hits, self._recency)
+            hits = iter(prefer_young(hits, self._recency))
         return hits
+
+    def _fused(self, vector: Vectors, found: _Candidates, *, generation: str) -> list[_Ranked]:
+        keys = sorted(found.sources)
+        vectors = self._vectors(keys, found.sources, generation=generation, dimension=len(vector))
+        words = np.array([found.lexical.get(key, 0.0) for key in keys], dtype=np.float32)
+        scores, similarities = fuse(vector, vectors, words), vectors @ vector
+        order = np.argsort(-scores, kind="stable")
+        return [_Ranked(keys[n], float(scores[n]), float(similarities[n])) for n in order]
+
+    def _hits(
+        self,
+        ranked: Iterable[_Ranked],
+        places: Mapping[str, Sequence[Chunk]],
+        *,
+        sources: AbstractSet[str],
+    ) -> Iterator[Hit]:
+        """Those that are still there, read as they are asked for."""
+        rest = iter(ranked)
+        while page := list(islice(rest, _SHOWN)):
+            if new := [one.key for one in page if one.key not in places]:
+                places = {**places, **self._shelf.find_keys(new, sources=sources)}
+            for one in page:
+                if chunks := places.get(one.key):
+                    yield Hit(
+                        chunk=chunks[0],
+                        score=one.score,
+                        similarity=one.similarity,
+                        copies=tuple(chunks[1:]),
+                    )
 
     def prepare(self, sources: AbstractSet[str] | None = None) -> State:
         """See what the last sync published, in some `sources` or all; a search does it by itself for those it searches.
@@ -199,12 +246,12 @@ class Retriever:
         if state.generation:
             self._embedder_of(state)
         with self._lock:
-            if self._seen != (state.revision, state.restores):
+            if (self._seen.revision, self._seen.restores) != (state.revision, state.restores):
                 self._store.refresh()
-                self._live = self._shelf.live_keys()
-                self._seen = (state.revision, state.restores)
-            live = self._live.keys()
-        wanted = None if sources is None else sources & live
+                live = self._shelf.live_keys()
+                self._seen = _Seen(state.revision, state.restores, state.generation, live)
+            live = self._seen.live
+        wanted = None if sources is None else sources & live.keys()
         self._lexical.update(self._shelf, revision=state.revision, sources=wanted)
         return state
 
@@ -229,23 +276,29 @@ class Retriever:
         sources: AbstractSet[str],
         limit: int,
         where: Filter,
-    ) -> "_Candidates":
+    ) -> _Candidates:
         """The best by words, and the nearest by meaning; of both `limit` that `where` admits.
 
         Where it admits few passages, only these are looked at. Otherwise the search goes deeper until enough of what it
         finds is admitted.
         """
-        live = {source: self._live[source] for source in sources if source in self._live}
-        if where:
-            admitted = self._admitted(sources, where)
-            if admitted is not None:
-                keys = frozenset[str]().union(*admitted.values())
-                if not keys:
-                    return _Candidates({}, {}, has_moved=False)
-                lexical = dict(self._lexical.search(query, sources=sources, k=limit, keys=keys))
-                dense = compared(self._store, vector, admitted, generation=generation, limit=limit)
-                found = self._shelf.find_keys({*lexical, *dense}, sources=sources)
-                return _Candidates(lexical, _only(found, where), has_moved=not dense.keys() <= found.keys())
+        seen = self._seen
+        if seen.generation != generation:  # another thread has seen what a sync has published since
+            return _Candidates({}, {}, {}, has_moved=True)
+        live = {source: keys for source, keys in seen.live.items() if source in sources}
+        if not where:
+            lexical = dict(self._lexical.search(query, sources=sources, k=limit))
+            dense = nearest(self._store, vector, live, generation=generation, limit=limit)
+            return _Candidates(_sources_of({*lexical, *dense}, live), lexical)
+        admitted = self._admitted(sources, where)
+        if admitted is not None:
+            keys = frozenset[str]().union(*admitted.values())
+            if not keys:
+                return _Candidates({}, {}, {})
+            lexical = dict(self._lexical.search(query, sources=sources, k=limit, keys=keys))
+            dense = compared(self._store, vector, admitted, generation=generation, limit=limit)
+            found = self._shelf.find_keys({*lexical, *dense}, sources=sources)
+            return _known(lexical, _only(found, where), has_moved=not dense.keys() <= found.keys())
         depth, known, has_moved = limit, set[str](), False
         places: dict[str, list[Chunk]] = {}
         while True:
@@ -256,12 +309,12 @@ class Retriever:
             known |= new
             has_moved = has_moved or not (dense.keys() & new) <= found.keys()
             places |= _only(found, where)
-            if not where or len(places) >= limit or (len(lexical) < depth and len(dense) < depth):
+            if len(places) >= limit or (len(lexical) < depth and len(dense) < depth):
                 break
             depth *= _DEEPER
         lexical, dense = _first(lexical, places, limit), _first(dense, places, limit)
         places = {key: chunks for key, chunks in places.items() if key in lexical or key in dense}
-        return _Candidates(lexical, places, has_moved=has_moved)
+        return _known(lexical, places, has_moved=has_moved)
 
     def _admitted(self, sources: AbstractSet[str], where: Filter) -> dict[str, set[str]] | None:
         """By source the keys of what `where` admits; None when they are more than a few."""
@@ -281,12 +334,12 @@ class Retriever:
         return admitted
 
     def _vectors(
-        self, keys: Sequence[str], places: Mapping[str, Sequence[Chunk]], *, generation: str, dimension: int
+        self, keys: Sequence[str], sources: Mapping[str, str], *, generation: str, dimension: int
     ) -> Vectors:
         """Shape (n, dimension); a row of zeros for a key that the store has lost."""
         by_source: dict[str, list[str]] = {}
         for key in keys:
-            by_source.setdefault(places[key][0].source, []).append(key)
+            by_source.setdefault(sources[key], []).append(key)
         found: dict[str, Vectors] = {}
         for source, wanted in by_source.items():
             found |= self._store.vectors(collection_name(generation, source), wanted)
@@ -300,6 +353,20 @@ def prefer_young(hits: Iterable[Hit], recency: Recency) -> list[Hit]:
     """With what their days add to their scores, best first."""
     aged = [replace(hit, score=hit.score + recency.bonus((hit.chunk, *hit.copies))) for hit in hits]
     return sorted(aged, key=lambda hit: -hit.score)
+
+
+def _known(
+    lexical: Mapping[str, float], places: Mapping[str, Sequence[Chunk]], *, has_moved: bool
+) -> _Candidates:
+    """Candidates that have all been read."""
+    sources = {key: chunks[0].source for key, chunks in places.items()}
+    return _Candidates(sources, lexical, places, has_moved)
+
+
+def _sources_of(keys: Iterable[str], live: Mapping[str, AbstractSet[str]]) -> dict[str, str]:
+    """By key a source in which it is live; without those that are so nowhere."""
+    found = ((key, next((source for source, has in live.items() if key in has), None)) for key in keys)
+    return {key: source for key, source in found if source is not None}
 
 
 def _only(places: Mapping[str, Sequence[Chunk]], where: Filter) -> dict[str, list[Chunk]]:

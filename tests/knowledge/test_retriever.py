@@ -259,7 +259,7 @@ def test_what_is_only_staged_costs_nothing(watched: tuple[Corpus, Watched, Watch
     hits = corpus.retriever.search("hotel", sources=DOCS | {"new"})
     assert len(hits) == 6
     assert store.queried == [collection_name(generation, "docs")] * 3
-    assert len(manifest.looked_up) == len(set(manifest.looked_up)) <= 100
+    assert len(manifest.looked_up) == len(set(manifest.looked_up)) < 50
     assert not set(dead) & set(manifest.looked_up)
 
 
@@ -333,3 +333,49 @@ def test_what_a_sync_publishes_during_a_search_is_found(corpus: Corpus) -> None:
     hits = retriever.search("hotel", sources=DOCS)
     assert len(hits) == 3
     assert all(hit.chunk.text.endswith("Now.") for hit in hits)
+
+
+def test_the_model_that_takes_over_during_a_search_answers_it(corpus: Corpus) -> None:
+    corpus.add(**HANDBOOK)
+    before, new = corpus.embedder, HashingEmbedder(name="new", dimension=32)
+
+    class Syncing(MemoryStore):
+        """Gets the vectors of another model just when it is searched."""
+
+        def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+            if corpus.embedder is before:
+                corpus.embedder = new
+                corpus.add()
+            return super().query(collection, vector, k)
+
+    store = Syncing()
+    assert isinstance(corpus.store, MemoryStore)
+    store.data = corpus.store.data
+    retriever = Retriever(
+        Manifest(corpus.engine), store, new, Lexical(), models={before.fingerprint: before}.get
+    )
+    hits = retriever.search("hotel", sources=DOCS)
+    assert len(hits) == 3
+    assert hits[0].similarity > 0
+
+
+def test_all_candidates_are_there_for_who_goes_on_reading(corpus: Corpus) -> None:
+    corpus.add(**{f"f{n}": f"hotel {n}" for n in range(60)})
+    first, second = corpus.retriever.rank_each(["hotel 1", "hotel 2"], sources=DOCS, limit=60)
+    of_second, of_first = list(second), list(first)
+    for hits in (of_first, of_second):
+        assert len({hit.chunk.id for hit in hits}) == 60
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert of_first[0].chunk.text == "hotel 1"
+    assert of_second[0].chunk.text == "hotel 2"
+
+
+def test_what_goes_while_somebody_reads_on_is_left_out(corpus: Corpus) -> None:
+    corpus.add(**{f"f{n}": f"hotel {n}" for n in range(60)})
+    (ranked,) = corpus.retriever.rank_each(["hotel 1"], sources=DOCS, limit=60)
+    first = next(ranked)
+    corpus.add(**{f"f{n}": "nothing of that" for n in range(60) if n != 1})
+    rest = list(ranked)
+    assert first.chunk.text == "hotel 1"
+    assert 0 < len(rest) < 59
+    assert len({hit.chunk.id for hit in rest}) == len(rest)
