@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from bot.administration.channel import channel_commands
 from bot.administration.differences import progress_text
 from bot.administration.feedback import feedback_command
 from bot.administration.forget import forget_commands
-from bot.administration.jobs import job_line, jobs_command
+from bot.administration.jobs import jobs_command
 from bot.administration.model import model_commands
 from bot.administration.reindex import Reindex, rollback_commands
 from bot.administration.sources import Sources
@@ -116,7 +115,6 @@ async def _status(app: "App") -> Status:
     answering, waiting = app.desk.load
     counts = await asyncio.to_thread(lambda: app.library.counts)
     jobs = await asyncio.to_thread(app.jobs.listing)
-    now = datetime.now(UTC)
     return Status(
         model=app.models.in_use(),
         speed=await asyncio.to_thread(_speed, app),
@@ -124,7 +122,7 @@ async def _status(app: "App") -> Status:
         answering=answering,
         sources=dict.fromkeys(app.sources.names, (0, 0)) | counts,
         index=_index(app),
-        jobs={job.name: job_line(job, now) for job in _last(jobs)},
+        jobs=_last(jobs),
         versions={
             "Parley": version("parley-bot"),
             "embedding model": await asyncio.to_thread(_embedder, app),

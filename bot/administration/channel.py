@@ -39,7 +39,7 @@ def channel_commands(
             if after != before:
                 places.put(message.platform, message.conversation_id, after, by=message.person)
                 log.info("%s said %r in %s", message.person, name, message.place)
-            return _described(after)
+            return _described(after, named=nameable(after.sources, message, visible_to))
 
         async def run(request: Request) -> str:
             return await asyncio.to_thread(write, request)
@@ -112,7 +112,9 @@ _WHEN: dict[When, str] = {
 }
 
 
-def _described(place: PlaceSettings) -> str:
+def _described(place: PlaceSettings, *, named: Sequence[str]) -> str:
+    """`named` are those of its sources that all who read the reply may know of."""
+    sources = listing(named, "and") if named else "none that everyone here may see"
     when = (
         f"{_WHEN[place.answer]} (`{place.answer}`)"
         if place.enabled
@@ -123,6 +125,6 @@ def _described(place: PlaceSettings) -> str:
             f"- I answer here: {when}",
             f"- persona: {place.persona or 'none'}",
             f"- language: {place.language or 'that of the question'}",
-            f"- sources: {listing(place.sources, 'and') if place.sources else 'all'}",
+            f"- sources: {sources if place.sources else 'all'}",
         )
     )

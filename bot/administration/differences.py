@@ -21,14 +21,20 @@ _DONE = {
 }
 
 
-def progress_text(progress: "Progress", *, names: bool = True) -> str:
-    """A line with a bar: `▓▓▓▓▓░░░░░ 48% · 24 of 50 files · travel/hotels.md`; without `names` nothing is named."""
+def progress_text(progress: "Progress", *, is_open: bool = True) -> str:
+    """A line with a bar: `▓▓▓▓▓░░░░░ 48% · 24 of 50 files · travel/hotels.md`; the bar alone unless it `is_open`.
+
+    How many files a source has is told to nobody who may not know of the source.
+    """
+    detail = progress.detail if is_open else ""
     if not progress.total:
-        return f"{progress.stage.capitalize()} {progress.detail if names else 'the sources'} …"
+        return f"{progress.stage.capitalize()} {detail or 'the sources'} …"
     share = progress.done / progress.total
-    bar = "▓" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR))
-    file = f" · in `{progress.detail.replace('`', '')}`" if names else ""
-    return f"{bar} {share:.0%} · {progress.done:,} of {progress.total:,} {_DONE[progress.stage]}{file}"
+    bar = "▓" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR)) + f" {share:.0%}"
+    if not is_open:
+        return bar
+    file = f" · in `{detail.replace('`', '')}`" if detail else ""
+    return f"{bar} · {progress.done:,} of {progress.total:,} {_DONE[progress.stage]}{file}"
 
 
 def described(report: "SyncReport", *, may_name: MayName, asked: str | None = None) -> str:
@@ -53,7 +59,7 @@ def described(report: "SyncReport", *, may_name: MayName, asked: str | None = No
             "\n\nEverything is read anew, as the embedding model or the way of cutting documents changed."
         )
     if report.dry_run:
-        return f"{lines}\n\n{_cost(report)}".rstrip()
+        return f"{lines}\n\n{_cost(report) if is_whole else ''}".rstrip()
     embedded = f", {report.embedded:,} passages embedded" if is_whole else ""
     return f"{lines}\n\nDone in {_duration(report.seconds)}{embedded}."
 

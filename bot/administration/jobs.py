@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.administration.naming import ELSEWHERE, is_alone, nameable_jobs
+from bot.administration.naming import ELSEWHERE, READ, is_alone, may_know_all, nameable_jobs
 from bot.commands import Command, Request
 
 if TYPE_CHECKING:
     from bot.jobs import JobInfo
+    from bot.messages import IncomingMessage
 
 
 def jobs_command(
@@ -18,22 +19,34 @@ def jobs_command(
     """`listed` blocks; `visible_to` says who may see each source."""
 
     async def run(request: Request) -> str:
-        jobs = {job.name: job for job in await asyncio.to_thread(listed)}
-        now, message = datetime.now(UTC), request.message
-        lines = [job_line(jobs[name], now) for name in nameable_jobs(jobs, message, visible_to)]
-        if not is_alone(message):
+        lines = job_lines(await asyncio.to_thread(listed), request.message, visible_to)
+        if not is_alone(request.message):
             lines.append(ELSEWHERE)
         return "\n".join(lines) or "Nothing is done by the clock."
 
     return Command(name="jobs", about="what is done by the clock, last and next", needs_admin=True, run=run)
 
 
-def job_line(job: "JobInfo", now: datetime) -> str:
+def job_lines(
+    jobs: Sequence["JobInfo"], message: "IncomingMessage", visible_to: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """A line for each job that all who read the reply may know of.
+
+    What a job for all sources told of itself may name any of them; where not everybody may know of all it is left out.
+    """
+    named, now = {job.name: job for job in jobs}, datetime.now(UTC)
+    is_open = may_know_all(message, visible_to)
+    return [
+        job_line(named[name], now, is_brief=not is_open and not name.startswith(READ))
+        for name in nameable_jobs(named, message, visible_to)
+    ]
+
+
+def job_line(job: "JobInfo", now: datetime, *, is_brief: bool = False) -> str:
     """One job: its schedule, how it came out, and when it is due again."""
+    told = "" if is_brief else job.told
     due = f"next {ago(job.next_run, now)}" if job.next_run else "due when `parley serve` runs"
-    last = (
-        "not run yet" if job.began_at is None else f"last {ago(job.began_at, now)}: {job.told or job.outcome}"
-    )
+    last = "not run yet" if job.began_at is None else f"last {ago(job.began_at, now)}: {told or job.outcome}"
     return f"- `{job.name}` ({job.schedule}): {last}; {due}"
 
 

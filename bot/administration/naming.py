@@ -31,6 +31,11 @@ def naming(message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]) -
     return lambda name: bool(nameable([name], message, visible_to))
 
 
+def may_know_all(message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]) -> bool:
+    """Whether all who read the reply may know of every source."""
+    return len(nameable(visible_to, message, visible_to)) == len(visible_to)
+
+
 def nameable_jobs(
     names: Iterable[str], message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]
 ) -> list[str]:

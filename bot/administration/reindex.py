@@ -1,16 +1,17 @@
 """`reindex …` and `rollback`: bring the index up to date, and take that back."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bot.administration.differences import described, dropped, progress_text, rolled
-from bot.administration.naming import nameable, naming
+from bot.administration.naming import may_know_all, nameable, naming
 from bot.commands import Command, Request, listing
 from bot.config import NAME
 from bot.errors import UsageError
 from bot.notices import Action, Notice
 from bot.reindexing import Reindexing, Run
-from knowledge.errors import EvaluationDropError
+from knowledge.errors import EvaluationDropError, SourceError
 
 if TYPE_CHECKING:
     from knowledge.rollback import Rollback
@@ -67,12 +68,12 @@ class Reindex:
         only, may_name = self._chosen(request), naming(request.message, self._visible_to)
         if (run := self._reindexing.joinable(only)) is None:
             if running := self._reindexing.running:
-                is_named = running.only is None or may_name(running.only)
-                await request.report(
-                    f"Waiting: {_what(running.only) if is_named else 'a source'} is being read."
-                )
+                is_named = running.only is not None and may_name(running.only)
+                what = _what(running.only) if is_named else "another source"
+                await request.report(f"Waiting: {what if running.only else 'the whole index'} is being read.")
             await request.report(f"Looking for what has changed in {_what(only)} …")
-            difference = await self._reindexing.preview(only)
+            with self._discreet(request):
+                difference = await self._reindexing.preview(only)
             if difference.is_large():
                 go = Action("Go on", f"reindex go {only or ''}".strip())
                 told = described(difference, may_name=may_name, asked=only)
@@ -90,25 +91,40 @@ class Reindex:
 
     async def _dry_run(self, request: Request) -> str:
         only = self._chosen(request)
-        difference = await self._reindexing.preview(only)
+        with self._discreet(request):
+            difference = await self._reindexing.preview(only)
         return described(difference, may_name=naming(request.message, self._visible_to), asked=only)
 
     async def _follow(self, run: Run, request: Request, *, asked: str | None) -> Notice:
         """Show how far it is until it has ended, and then what it did."""
         may_name = naming(request.message, self._visible_to)
-        names = all(map(may_name, [run.only] if run.only else self._source_names()))
+        # Also a run for one source reads all of them when the embedding model has changed.
+        is_open = may_know_all(request.message, self._visible_to)
         shown = ""
         with run.followed():
             while not await run.wait(EVERY):
-                if run.progress and (now := progress_text(run.progress, names=names)) != shown:
+                if run.progress and (now := progress_text(run.progress, is_open=is_open)) != shown:
                     shown = now
                     await request.report(f"{shown}\n\n`reindex cancel` stops it.")
         try:
-            return Notice(described(await run.report(), may_name=may_name, asked=asked))
+            with self._discreet(request):
+                return Notice(described(await run.report(), may_name=may_name, asked=asked))
         except EvaluationDropError as error:
             anyway = Action("Show it anyway", f"reindex anyway {run.only or ''}".strip(), is_dangerous=True)
             told = dropped(error, may_name=may_name, asked=asked)
             return Notice(told, (anyway,), is_failure=True)
+
+    @contextmanager
+    def _discreet(self, request: Request) -> Iterator[None]:
+        """A source that cannot be read says where it is; that is for those who may know of all of them."""
+        try:
+            yield
+        except SourceError as error:
+            if may_know_all(request.message, self._visible_to):
+                raise
+            raise UsageError(
+                "A source cannot be read; `reindex` in a direct message to me says which, and why."
+            ) from error
 
     async def _cancel(self, _: Request) -> str:
         if self._reindexing.cancel():

@@ -1,10 +1,15 @@
 """`status`: how it goes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bot.administration.naming import ELSEWHERE, is_alone, nameable, nameable_jobs
+from bot.administration.jobs import job_lines
+from bot.administration.naming import ELSEWHERE, is_alone, nameable
 from bot.commands import Command, Request
+
+if TYPE_CHECKING:
+    from bot.jobs import JobInfo
 
 BEING_READ = "sources are being read"
 
@@ -24,8 +29,8 @@ class Status:
     """Documents and passages by name of the source."""
     index: str = ""
     """What is being done with the documents now, or how current they are."""
-    jobs: Mapping[str, str] = field(default_factory=dict)
-    """A line for each of the last jobs, by name, those that failed first."""
+    jobs: Sequence["JobInfo"] = ()
+    """The last ones, those that failed first."""
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,7 +46,7 @@ def status_command(
             f"- source `{name}`: {status.sources[name][0]:,} documents, {status.sources[name][1]:,} passages"
             for name in named
         ]
-        jobs = [status.jobs[name] for name in nameable_jobs(status.jobs, message, visible_to)]
+        jobs = job_lines(status.jobs, message, visible_to)
         versions = ", ".join(f"{name} {version}" for name, version in status.versions.items())
         lines = (
             f"- model: {status.model}",

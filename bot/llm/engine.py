@@ -73,7 +73,7 @@ class Engine:
         self._llama: Llama | None = None
         self._batcher: Batcher | None = None
         self._thread: threading.Thread | None = None
-        self._counting = asyncio.Semaphore()
+        self._counting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         try:

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -201,12 +202,28 @@ async def test_a_place_can_only_narrow_what_may_be_seen(store: FeedbackStore) ->
 
 # What admins are told where others read it too.
 
+NOW = datetime.now(UTC)
 OFFICE = Status(
     model="smollm2",
     waiting=0,
     sources={"handbook": (12, 34), "board": (56, 78)},
     index="3 of 9 files read · `board` · in `merger.pdf`",
-    jobs={"read board": "- `read board` (1h): 56 files", "digest": "- `digest` (weekly): posted"},
+    jobs=[
+        JobInfo(
+            name=name,
+            schedule="1h",
+            next_run=None,
+            began_at=NOW,
+            ended_at=NOW,
+            outcome="done",
+            told=told,
+            failures=0,
+        )
+        for name, told in {
+            "read board": "56 files",
+            "evaluate": "board: 12 of 78 questions find their documents",
+        }.items()
+    ],
 )
 SETTINGS = [
     SourceSettings(name="handbook", path=Path("/h")),
@@ -221,8 +238,6 @@ def admin_commands() -> Commands:
     async def nothing(*_: object) -> None:
         raise AssertionError
 
-    never = {"next_run": None, "began_at": None, "ended_at": None, "outcome": None}
-    jobs = [JobInfo(name=name, schedule="1h", told="", failures=0, **never) for name in OFFICE.jobs]
     sources = Sources(
         listed=lambda: SETTINGS,
         counts=lambda: OFFICE.sources,
@@ -234,7 +249,7 @@ def admin_commands() -> Commands:
     return Commands(
         [
             status_command(status, visible_to=WORLD.visible_to),
-            jobs_command(lambda: jobs, visible_to=WORLD.visible_to),
+            jobs_command(lambda: OFFICE.jobs, visible_to=WORLD.visible_to),
             *sources.commands(),
         ]
     )

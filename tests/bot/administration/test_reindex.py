@@ -9,12 +9,12 @@ from bot.administration.naming import ELSEWHERE
 from bot.administration.reindex import Reindex, rollback_commands
 from bot.notices import Notice
 from bot.reindexing import Reindexing
-from knowledge.errors import EvaluationDropError, KnowledgeError, RollbackError
+from knowledge.errors import EvaluationDropError, KnowledgeError, RollbackError, SourceError
 from knowledge.planning import Progress, ProgressCallback, SourceReport, SyncReport
 from knowledge.rollback import Rollback, SourceRollback
 from tests.bot.administration.conftest import Admin
 
-SMALL = SourceReport("handbook", added=1, unchanged=30, before=30, to_load=1)
+SMALL = SourceReport("handbook", added=1, unchanged=30, before=30, to_load=1, expected_seconds=2_820)
 LARGE = SourceReport("handbook", deleted=20, unchanged=10, before=30)
 FAILED = SourceReport(
     "handbook",
@@ -37,6 +37,7 @@ class Library:
         self.error: KnowledgeError | None = None
         self.forced: list[bool] = []
         self.visible_to = {"handbook": frozenset({"slack:C1"})}
+        self.total = 2
         self.gate = threading.Event()
         self.gate.set()
 
@@ -54,7 +55,7 @@ class Library:
         self.forced.append(force)
         for done in range(2):
             if on_progress:
-                on_progress(Progress("index", done, 2, f"{done}.md"))
+                on_progress(Progress("index", done, self.total, f"{done}.md"))
             self.gate.wait()
         if self.error and not force:
             raise self.error
@@ -100,7 +101,7 @@ async def test_files_of_a_source_are_not_named_where_not_everybody_may_see_it(
     threading.Timer(0.3, library.gate.set).start()
     told = await admin.say("reindex handbook")
     assert "1 not read; `parley reindex` in the terminal names all" in told
-    assert any("0 of 2 files read\n" in report for report in admin.reports)
+    assert any("░ 0%\n" in report for report in admin.reports)
     library.error = DROP
     told += await admin.say("reindex handbook")
     shown = told + "".join(admin.reports)
@@ -113,13 +114,18 @@ async def test_nothing_is_told_of_a_source_that_not_everybody_may_see_and_nobody
     library: Library, admin: Admin
 ) -> None:
     library.visible_to["handbook"] = frozenset({"slack:C9"})
+    library.total = 4711
+    library.gate.clear()
+    threading.Timer(0.3, library.gate.set).start()
     told = [await admin.say("reindex"), await admin.say("reindex --dry-run")]
+    assert any("░ 0%" in report for report in admin.reports)
     assert all(ELSEWHERE in one for one in told)
     library.error = DROP
     told.append(await admin.say("reindex"))
+    library.error = SourceError("handbook: the folder /srv/merger is not there; correct `path`.")
+    told.append(await admin.say("reindex"))
     shown = "".join([*told, *admin.reports])
-    assert "handbook" not in shown
-    assert not {"7", "30", "12", "19"} & set(re.findall(r"\d+", shown))
+    assert not {"handbook", "merger", "7", "30", "12", "19", "4711", "47"} & set(re.findall(r"\w+", shown))
 
 
 async def test_a_large_difference_is_shown_first(library: Library, admin: Admin) -> None:
