@@ -8,9 +8,11 @@ ask at the same moment. The model has random weights in the shape of Qwen2.5-0.5
 given file. Neither side speculates: random weights copy nothing. llama.cpp's server gets the same number of parallel
 requests, a unified cache of the same size, the same threads, and its own defaults for the rest.
 
-Each server runs in a process of its own, one after the other, and reads the system prompt once before people come.
-Everything is measured in the client, over TCP, with the same client for both. With --rounds, each server is started
-and measured that often, in alternating order, and the median of each figure is taken.
+Both servers run at the same time, each in a process of its own, and are asked in turns, so that each number of people
+is measured with both within a few minutes: the speed of a virtual machine can change by half from one quarter of an
+hour to the next. The one that is not asked does nothing. Both read the system prompt once before people come.
+Everything is measured in the client, over TCP, with the same client for both. With --rounds, that is done so often,
+and the median of each figure is taken.
 
 --device cuda puts all layers of all sides on the GPU; llama-cpp-python and llama-server must then be built with
 CMAKE_ARGS=-DGGML_CUDA=on, and --shape 7b is the size to look at. A full run takes half an hour on two cores, and
@@ -28,8 +30,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,7 +41,7 @@ from benchmarks import llama_server
 from benchmarks.model_server import people as asking
 from benchmarks.model_server import report, servers, shapes
 from benchmarks.model_server.disturbance import Watch
-from benchmarks.model_server.measure import SHORT_PROMPT, Figures, measure, tokens_per_word
+from benchmarks.model_server.measure import SHORT_PROMPT, Figures, phases, tokens_per_word, warm_up
 from bot.llm.cores import default_threads
 from bot.llm.models import human_size
 
@@ -91,17 +93,33 @@ async def compare(model: Path, plan: Plan) -> tuple[Figures, Figures, float]:
     taken: dict[str, list[Figures]] = {name: [] for name in commands}
     locked = []
     for number in range(plan.rounds):
-        for name in sorted(commands, reverse=number % 2 == 1):
-            say(f"round {number + 1} of {plan.rounds}: {name}, load {os.getloadavg()[0]:.1f}")
-            watch = Watch()
-            async with servers.running(commands[name]) as url:
-                figures = await measure(
-                    url, plan.work, people=plan.people, tokens_per_word=ratio, say=partial(say, who=name)
-                )
-            taken[name].append(figures | {(0, share): value for share, value in watch.shares().items()})
+        say(f"round {number + 1} of {plan.rounds}: both servers, load {os.getloadavg()[0]:.1f}")
+        for name, figures in (await side_by_side(commands, plan, tokens_per_word=ratio)).items():
+            taken[name].append(figures)
         say(f"round {number + 1} of {plan.rounds}: {report.LOCKED}, load {os.getloadavg()[0]:.1f}")
         locked.append(await locked_rate(setup, plan.work))
     return median(taken["Parley"]), median(taken[report.LLAMA_SERVER]), statistics.median(locked)
+
+
+async def side_by_side(
+    commands: Mapping[str, Sequence[str]], plan: Plan, *, tokens_per_word: float
+) -> dict[str, Figures]:
+    """The figures of each server by name; in turns, so that both see the machine in the same state."""
+    watch = Watch()
+    found: dict[str, Figures] = {name: {} for name in commands}
+    async with AsyncExitStack() as stack:
+        clients = {}
+        for name, command in commands.items():
+            url = await stack.enter_async_context(servers.running(command))
+            clients[name] = asking.Client(url, tokens_per_word=tokens_per_word)
+            stack.push_async_callback(clients[name].aclose)
+            await warm_up(clients[name], plan.work)
+        for number, (what, phase) in enumerate(phases(plan.work, people=plan.people)):
+            for name in sorted(clients, reverse=number % 2 == 1):
+                say(what, who=name)
+                found[name] |= await phase(clients[name])
+    shares = {(0, share): value for share, value in watch.shares().items()}
+    return {name: figures | shares for name, figures in found.items()}
 
 
 def median(rounds: Sequence[Figures]) -> Figures:

@@ -2,14 +2,15 @@
 
 import asyncio
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 from benchmarks.model_server.people import Answer, Client, Message, Workload, crowd, thread
 
 Figures = dict[tuple[int, str], float]
 """By number of people and name; times in seconds."""
-Say = Callable[[str], None]
+Phase = Callable[[Client], Awaitable[Figures]]
 
 ALONE_THREADS = 3
 SHORT_PROMPT = 16
@@ -27,24 +28,18 @@ async def tokens_per_word(url: str) -> float:
     return (counts[1] - counts[0]) / 200
 
 
-async def measure(
-    url: str, work: Workload, *, people: Sequence[int], tokens_per_word: float, say: Say
-) -> Figures:
-    """All figures of one server, which nobody else must be using."""
-    client = Client(url, tokens_per_word=tokens_per_word)
-    figures: Figures = {}
-    try:
-        await client.ask(_warm_up(client, work), tokens=8)
-        for number in people:
-            say(f"{number} at once")
-            figures |= await (_alone(client, work) if number == 1 else _together(client, work, people=number))
-        say("a long prompt beside a running answer")
-        figures |= await _long_prompt(client, work)
-        say(f"writing alone, {max(people)} at once")
-        figures |= await _writing(client, work, people=max(people))
-    finally:
-        await client.aclose()
-    return figures
+def phases(work: Workload, *, people: Sequence[int]) -> Iterator[tuple[str, Phase]]:
+    """What is measured of a server, in order, with a word for each."""
+    for number in people:
+        phase = partial(_alone, work=work) if number == 1 else partial(_together, work=work, people=number)
+        yield f"{number} at once", phase
+    yield "a long prompt beside a running answer", partial(_long_prompt, work=work)
+    yield f"writing alone, {max(people)} at once", partial(_writing, work=work, people=max(people))
+
+
+async def warm_up(client: Client, work: Workload) -> None:
+    """Let the server read the shared system prompt."""
+    await client.ask(_warm_up(client, work), tokens=8)
 
 
 def _warm_up(client: Client, work: Workload) -> list[Message]:

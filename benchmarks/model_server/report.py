@@ -151,12 +151,11 @@ def notes(parley: Figures, other: Figures, *, people: Sequence[int]) -> list[str
             if short := figures[number, "short_answers"]:
                 line += f"; {name} ended {short:.0f} answers early"
         said.append(line)
-    for name, figures in (("Parley", parley), (LLAMA_SERVER, other)):
-        if (0, "stolen") in figures:
-            said.append(
-                f"while {name} ran, other processes took {figures[0, 'others']:.0%} of the CPU,"
-                f" and the host {figures[0, 'stolen']:.0%}"
-            )
+    if (0, "stolen") in parley:
+        said.append(
+            f"meanwhile other processes took {parley[0, 'others']:.0%} of the CPU, and the host"
+            f" {parley[0, 'stolen']:.0%}"
+        )
     if (1, "slices") in parley:
         said.append(f"the long prompt was read in {parley[1, 'slices']:.0f} steps")
     return said
