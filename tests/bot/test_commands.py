@@ -15,17 +15,7 @@ from bot.commands import Call, Command, Commands, Request
 from bot.errors import UsageError
 from bot.messages import IncomingMessage
 from bot.places import Places, PlaceSettings
-
-MESSAGE = IncomingMessage(
-    platform="slack",
-    event_id="e1",
-    conversation_id="C1",
-    thread_id="t1",
-    user_id="U1",
-    text="",
-    addressed="command",
-    principals=frozenset({"everyone", "slack:C1"}),
-)
+from tests.bot.administration.conftest import MESSAGE
 
 VISIBLE_TO = {
     "handbook": frozenset({"everyone"}),
