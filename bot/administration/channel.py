@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from bot.administration.naming import nameable
-from bot.commands import Command, Request, code, listing
+from bot.administration.naming import nameable, unknown_source
+from bot.commands import Command, Request, listing
 from bot.config import NAME
 from bot.errors import UsageError
 from bot.places import Places, PlaceSettings, When
@@ -99,9 +99,7 @@ def _chosen(
     names = tuple(dict.fromkeys(name.strip().casefold() for name in given.argument.split(",")))
     for name in names:
         if name not in known:
-            named = nameable(known, given.message, visible_to)
-            there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
-            raise UsageError(f"There is no source {code(name)}; {there}.")
+            raise unknown_source(name, known, given.message, visible_to)
     return names
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from bot.commands import code, listing
+from bot.errors import UsageError
 from bot.messages import IncomingMessage
 from knowledge.access import visible_sources
 
@@ -24,6 +26,15 @@ def nameable(
         return list(names)
     visible = visible_sources(visible_to, message.principals)
     return [name for name in names if name in visible]
+
+
+def unknown_source(
+    name: str, known: Iterable[str], message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]
+) -> UsageError:
+    """What to raise when none of the `known` sources has that name: it tells those that may be named."""
+    named = nameable(known, message, visible_to)
+    there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
+    return UsageError(f"There is no source {code(name)}; {there}.")
 
 
 def naming(message: IncomingMessage, visible_to: Mapping[str, frozenset[str]]) -> MayName:

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bot.administration.differences import described, dropped, progress_text, rolled
-from bot.administration.naming import may_know_all, nameable, naming
-from bot.commands import Command, Request, listing
+from bot.administration.naming import may_know_all, naming, unknown_source
+from bot.commands import Command, Request
 from bot.config import NAME
 from bot.errors import UsageError
 from bot.notices import Action, Notice
@@ -68,9 +68,12 @@ class Reindex:
         only, may_name = self._chosen(request), naming(request.message, self._visible_to)
         if (run := self._reindexing.joinable(only)) is None:
             if running := self._reindexing.running:
-                is_named = running.only is not None and may_name(running.only)
-                what = _what(running.only) if is_named else "another source"
-                await request.report(f"Waiting: {what if running.only else 'the whole index'} is being read.")
+                what = "another source"
+                if running.only is None:
+                    what = "the whole index"
+                elif may_name(running.only):
+                    what = _what(running.only)
+                await request.report(f"Waiting: {what} is being read.")
             await request.report(f"Looking for what has changed in {_what(only)} …")
             with self._discreet(request):
                 difference = await self._reindexing.preview(only)
@@ -135,9 +138,7 @@ class Reindex:
         name = request.argument.casefold()
         known = self._source_names()
         if name and name not in known:
-            named = nameable(known, request.message, self._visible_to)
-            there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
-            raise UsageError(f"There is no source `{name}`; {there}.")
+            raise unknown_source(name, known, request.message, self._visible_to)
         return name or None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bot.administration.naming import ELSEWHERE, is_alone, nameable
+from bot.administration.naming import ELSEWHERE, is_alone, nameable, unknown_source
 from bot.commands import Command, Request, code, listing
 from bot.config import NAME, SourceSettings
 from bot.errors import UsageError
@@ -166,15 +166,16 @@ class Sources:
 
     def _nameable(self, request: Request) -> list[str]:
         """The sources that all who see the reply may know of."""
-        visible_to = {source.name: frozenset(source.visible_to) for source in self._listed()}
-        return nameable(visible_to, request.message, visible_to)
+        return nameable(self._visible_to, request.message, self._visible_to)
+
+    @property
+    def _visible_to(self) -> dict[str, frozenset[str]]:
+        return {source.name: frozenset(source.visible_to) for source in self._listed()}
 
     def _known(self, request: Request) -> str:
         name = request.argument.casefold()
-        if name not in {source.name for source in self._listed()}:
-            named = self._nameable(request)
-            there = f"the sources are {listing(named, 'and')}" if named else "`sources` shows which there are"
-            raise UsageError(f"There is no source {code(name)}; {there}.")
+        if name not in self._visible_to:
+            raise unknown_source(name, self._visible_to, request.message, self._visible_to)
         return name
 
 

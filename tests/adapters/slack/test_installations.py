@@ -1,9 +1,8 @@
 """Workspaces install the app by themselves, and their tokens lie encrypted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
@@ -17,24 +16,13 @@ from slack_sdk.oauth.installation_store.models.installation import Installation
 
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.installations import STATE_SECONDS, VaultInstallations, VaultStates
-from bot import vault as vault_module
 from bot.app import App
 from bot.config import ChatSettings, SlackSettings
-from bot.database import migrate, open_database
 from bot.telemetry import Telemetry
 from bot.vault import Vault
 from feedback.store import FeedbackStore
 from tests.adapters.slack.office import NotingDesk
 from tests.platforms.slack import LocalSlack
-
-
-@pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
-    monkeypatch.setattr(vault_module, "_COST", 2)
-    made = open_database(f"sqlite:///{tmp_path / 'parley.db'}")
-    migrate(made)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ URL = "https://docs.example.com/hotels"
 async def test_a_page_is_read_and_its_title_kept() -> None:
     with Reader() as reader:
         content = await reader.read(PAGE, charset="utf-8", url=URL)
+    assert b"<title>Hotels</title>" in content.html
     assert b"140 EUR" in content.html
 
 
