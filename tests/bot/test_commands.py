@@ -284,6 +284,11 @@ async def test_what_cannot_be_set_changes_nothing_and_says_why(office: Office, t
     assert office.place == PlaceSettings()
 
 
+async def test_a_channel_that_searches_a_source_names_it_only_where_all_may_see_it(office: Office) -> None:
+    assert (await office.say("channel sources wiki, board")).endswith("- sources: `wiki`")
+    assert "board" not in await office.say("channel on")
+
+
 async def test_without_sources_there_is_none_to_choose(engine: sa.Engine) -> None:
     commands = Commands(channel_commands(Places(engine), source_names=list, visible_to={}))
     call = commands.parse("channel sources wiki", explicit=True)

@@ -345,7 +345,7 @@ def test_the_model_that_takes_over_during_a_search_answers_it(corpus: Corpus) ->
         def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
             if corpus.embedder is before:
                 corpus.embedder = new
-                corpus.add()
+                corpus.add(**{name: f"{text} Now." for name, text in HANDBOOK.items()})
             return super().query(collection, vector, k)
 
     store = Syncing()
