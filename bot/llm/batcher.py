@@ -49,7 +49,13 @@ class Batcher:
         self._context: Context = llama.context
         self._line = line
         self._parallel = llama.capacity.parallel
-        self.cache = Cache(llama.context, sequences=llama.sequences, idle=llama.idle_cells, whole=llama.whole)
+        self.cache = Cache(
+            llama.context,
+            sequences=llama.sequences,
+            idle=llama.idle_cells,
+            shelf=llama.shelf_bytes,
+            whole=llama.whole,
+        )
         self._pace = pace or Pace()
         self._candidates: Candidates = llama.candidates()
         self._scheduler = Scheduler(
@@ -97,7 +103,7 @@ class Batcher:
             python_seconds=self._python_seconds,
             cells=self._context.cells,
             cells_used=self.cache.tree.cells + self._loose(),
-            cached_sequences=self.cache.tree.kept,
+            cached_sequences=self.cache.tree.kept + len(self.cache.shelf),
         )
 
     def woke(self) -> None:
@@ -243,7 +249,8 @@ class Batcher:
         rows = self._context.batch.tokens
         read = sum(len(part.tokens) for part in parts if part.running.reading)
         if read >= _LEAST_SLICE:
-            self._pace.read(tokens=rows, seconds=seconds)
+            beside = any(not running.reading for running in self._scheduler.running)
+            self._pace.read(tokens=rows, seconds=seconds, beside=beside)
         elif not read:
             self._pace.wrote(rows=rows, seconds=seconds)
 

@@ -1,29 +1,35 @@
 """The key-value cache: the prefix tree and llama.cpp's memory, changed together.
 
 Each sequence is running or kept for later. What is kept is evicted, least recently used first, when its cells
-or its number are needed; a running sequence is never touched. Before a request is let in, the cells that all
-running ones may come to need are counted, so that none of them can run out of room half-way.
+or its number are needed, and laid on the shelf, from where it comes back when somebody begins with the same; a
+running sequence is never touched. Before a request is let in, the cells that all running ones may come to need
+are counted, so that none of them can run out of room half-way.
 """
 
 from collections.abc import Mapping, Sequence
 
 from bot.llm.context import Context
 from bot.llm.prefix import Match, PrefixTree
+from bot.llm.shelf import Shelf
 
 WORTH_A_MARK = 64
 """Tokens that have to be spared for a sequence to be kept at its branch."""
+_WORTH_PASTING = 16
+"""Tokens more than the cache has, from which on a copy is taken from the shelf."""
 
 
 class Cache:
     """The sequences in one context."""
 
-    def __init__(self, context: Context, *, sequences: int, idle: int, whole: bool) -> None:
+    def __init__(self, context: Context, *, sequences: int, idle: int, shelf: int, whole: bool) -> None:
         """
         Args:
             sequences: how many may exist, running and kept ones together.
-            idle: cells that may be kept for later; what was used last is kept in any case.
+            idle: cells that may be kept for later while anything runs; what ran last stays until then.
+            shelf: bytes for copies of what is evicted.
             whole: the model cannot drop the end of a sequence (see `PrefixTree`).
         """
+        self._most = shelf
         self._context = context
         self._whole = whole
         self._count = sequences
@@ -34,12 +40,13 @@ class Cache:
         """Forget everything, running sequences too."""
         self._context.clear()
         self.tree = PrefixTree(whole=self._whole)
+        self.shelf = Shelf(most=self._most, whole=self._whole)
         self._free = list(range(self._count - 1, -1, -1))
 
     def known(self, prompt: Sequence[int]) -> int:
         """Tokens of a prompt that would not have to be read. The last one always is: its logits are needed."""
-        match = self.tree.match(prompt[:-1])
-        return match.length if match else 0
+        match, copy = self.tree.match(prompt[:-1]), self.shelf.match(prompt[:-1])
+        return max(match.length if match else 0, copy.length if copy else 0)
 
     def open(
         self, prompt: Sequence[int], *, limit: int, running: Mapping[int, int]
@@ -62,11 +69,11 @@ class Cache:
             self.tree.drop(sequence)
             self._free.append(sequence)
             return None
-        if match is not None and not self._shared(match, sequence):
-            self.tree.drop(sequence)
-            self.tree.start(sequence)
-            match = None
-        return sequence, match.length if match else 0
+        if match is not None:
+            self._share(match, sequence)
+        self._bound()
+        self._paste(sequence, prompt[:-1])
+        return sequence, self.tree.length(sequence)
 
     def read(self, sequence: int, tokens: Sequence[int]) -> None:
         """Tokens were evaluated behind what the tree knows of a running sequence."""
@@ -86,7 +93,9 @@ class Cache:
 
         0 where that is of no use.
         """
-        common = self.tree.common(prompt[:-1]) if self._whole else 0
+        if not self._whole:
+            return 0
+        common = max(self.tree.common(prompt[:-1]), self.shelf.common(prompt[:-1]))
         return common if common >= self.known(prompt) + WORTH_A_MARK else 0
 
     def mark(self, sequence: int) -> None:
@@ -103,10 +112,6 @@ class Cache:
         self.read(sequence, written)
         self._release(sequence)
 
-    def discard(self, sequence: int) -> None:
-        self.tree.drop(sequence)
-        self._remove(sequence)
-
     def reserve(self, cells: int, *, loose: int) -> None:
         """Make room for a step.
 
@@ -118,17 +123,30 @@ class Cache:
             pass
 
     def evict(self) -> bool:
-        """Give up what was used longest ago; False when nothing is kept."""
+        """Lay aside what was used longest ago; False when nothing is kept."""
         oldest = self.tree.oldest()
         if oldest is None:
             return False
-        self.discard(oldest)
+        tokens = self.tree.tokens(oldest)
+        if self.shelf.wants(tokens, self._context.size(oldest)):
+            copy = self._context.copy(oldest)
+            if copy is not None:
+                self.shelf.put(tokens, copy)
+        self.tree.drop(oldest)
+        self._remove(oldest)
         return True
 
     def _release(self, sequence: int) -> None:
         for spare in self.tree.release(sequence):
             self._remove(spare)
-        while self.tree.kept > 1 and self.tree.cells - self.tree.held(self.tree.running) > self._idle:
+        self._bound()
+
+    def _bound(self) -> None:
+        """Evict what is more than may be kept. What ran last stays while nothing runs: a follow-up is likely."""
+        running = self.tree.running
+        while self.tree.kept > (0 if running else 1):
+            if self.tree.cells - self.tree.held(running) <= self._idle:
+                break
             self.evict()
 
     def _needed(self, running: Mapping[int, int]) -> int:
@@ -147,12 +165,35 @@ class Cache:
         self._context.remove(sequence)
         self._free.append(sequence)
 
-    def _shared(self, match: Match, sequence: int) -> bool:
-        """Share cells in llama.cpp's memory; False, and nothing shared, where it does not have all of them."""
+    def _share(self, match: Match, sequence: int) -> None:
+        """Share cells in llama.cpp's memory; where it does not have all of them, the sequence begins empty."""
         start, end = (-1, -1) if self._whole else (0, match.length)
         self._context.share(match.sequence, sequence, start, end)
+        if not self._has(sequence, match.length):
+            self._empty(sequence)
+
+    def _paste(self, sequence: int, prompt: Sequence[int]) -> None:
+        """Begin with a copy from the shelf instead, where that has clearly more."""
+        copy = self.shelf.match(prompt)
+        if copy is None or copy.length < self.tree.length(sequence) + _WORTH_PASTING:
+            return
+        self._empty(sequence)
+        tokens, state = self.shelf.take(copy)
+        pasted = self._context.paste(sequence, state)
+        while not pasted and self.evict():
+            pasted = self._context.paste(sequence, state)
+        if pasted and copy.length < len(tokens):
+            self._context.cut(sequence, copy.length)
+        if pasted and self._has(sequence, copy.length):
+            self.read(sequence, tokens[: copy.length])
+        else:
+            self._context.remove(sequence)
+
+    def _has(self, sequence: int, length: int) -> bool:
         first, last = self._context.span(sequence)
-        if last == match.length - 1 and (self._whole or first == 0):
-            return True
+        return last == length - 1 and (self._whole or first == 0)
+
+    def _empty(self, sequence: int) -> None:
         self._context.remove(sequence)
-        return False
+        self.tree.drop(sequence)
+        self.tree.start(sequence)

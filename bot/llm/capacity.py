@@ -12,11 +12,7 @@ MOST_PARALLEL = 8
 _USUAL_LENGTH = 3072
 """Tokens that a request is expected to need at most: question, retrieved text, thread and answer."""
 _CONTEXTS = 3
-"""Requests of full length that the cache holds when there is memory.
-
-Not more, because on a CPU attention passes over all cells in use: every 6,000 that are kept for later slow the
-reading of prompts down by a fifth (0.5B model). A thread of 1,500 tokens is worth keeping for some 20 questions.
-"""
+"""Requests of full length that the cache holds when there is memory: one very long one holds up nobody."""
 _SHARE = 4
 """The part of the free memory (1/4) that the cache may take, beyond the one context it needs."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from bot.llm.sampler import Logits
 
@@ -114,6 +115,23 @@ class Context:
         first: int = self._api.llama_memory_seq_pos_min(self._memory, sequence)
         last: int = self._api.llama_memory_seq_pos_max(self._memory, sequence)
         return first, last
+
+    def size(self, sequence: int) -> int:
+        """Bytes that a copy of the sequence takes."""
+        return int(self._api.llama_state_seq_get_size(self._handle, sequence))
+
+    def copy(self, sequence: int) -> npt.NDArray[np.uint8] | None:
+        """What the sequence holds, to `paste` it into another one; None where llama.cpp cannot tell."""
+        data = np.empty(self.size(sequence), dtype=np.uint8)
+        pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        copied = self._api.llama_state_seq_get_data(self._handle, pointer, data.size, sequence)
+        return data if copied == data.size else None
+
+    def paste(self, sequence: int, data: npt.NDArray[np.uint8]) -> bool:
+        """Fill an empty sequence with a copy; False, and it stays empty, where there is no room."""
+        pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        taken = self._api.llama_state_seq_set_data(self._handle, pointer, data.size, sequence)
+        return bool(taken == data.size)
 
     def adapt(self, adapters: Any, scales: Any) -> None:
         """Apply LoRA adapters (ctypes arrays of handles and of scales) to all that is computed from now on."""

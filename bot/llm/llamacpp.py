@@ -30,6 +30,8 @@ _KEPT = 32
 """Sequences that may be kept for later beside the running ones."""
 _KEPT_STATES = 4
 """As many where each needs a state of its own, of fixed size (recurrent models)."""
+_SHELF_SHARE = 8
+"""The part of the free memory (1/8) that copies of finished sequences may take."""
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR in ggml.h
 
 
@@ -74,10 +76,10 @@ class Llama:
             of 64 tokens, each over all cells that any of them sees: four answers with 1,500 tokens each added
             1.36 s to a slice of 128 tokens of a 0.5B model, and took 0.23 s on their own."""
             self.capacity = self._choose_capacity(path, options)
-            self.idle_cells = self.context_window if self.apart else self.capacity.cells
-            """How much may be kept for requests to come. On a CPU, attention passes over every cell in use, whoever's
-            it is: with 24,000 kept ones, a step that writes eight answers of a 0.5B model took 0.31 s instead of
-            0.16. Reading a thread again costs as much as keeping it for some 20 questions."""
+            self.idle_cells = 0 if self.apart else self.capacity.cells
+            """How much may be kept in the cache for requests to come while others run. On a CPU, attention passes
+            over every cell in use, whoever's it is; see `Shelf`."""
+            self.shelf_bytes = (available_memory() or 0) // _SHELF_SHARE
             self.sequences = self.capacity.parallel + (_KEPT_STATES if recurrent else _KEPT)
             self.context = self._open_context(options)
             self._apply_adapters(options.lora)

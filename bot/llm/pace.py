@@ -24,17 +24,17 @@ class Pace:
     """Running measurements of one model on one machine."""
 
     def __init__(self) -> None:
-        self._token_seconds = 0.0  # of a prompt's token
+        self._token_seconds = {False: 0.0, True: 0.0}  # of a prompt's token, beside answers or not
         self._weight = self._rows = self._seconds = self._rows2 = self._product = 0.0
         self._row_share = _USUAL_ROW  # cost of a row over cost of a step with one
 
-    def read(self, *, tokens: int, seconds: float) -> None:
-        """A step had a slice with that many tokens in it."""
-        each = seconds / tokens
-        if self._token_seconds:
-            each = min(each, _OUTLIER * self._token_seconds)
-            each = self._token_seconds + (each - self._token_seconds) * tokens / (tokens + _HALF)
-        self._token_seconds = each
+    def read(self, *, tokens: int, seconds: float, beside: bool) -> None:
+        """A step had a slice with that many tokens in it, beside answers that are being written or not."""
+        each, before = seconds / tokens, self._token_seconds[beside]
+        if before:
+            each = min(each, _OUTLIER * before)
+            each = before + (each - before) * tokens / (tokens + _HALF)
+        self._token_seconds[beside] = each
 
     def wrote(self, *, rows: int, seconds: float) -> None:
         """A step had only rows of answers in it."""
@@ -55,12 +55,18 @@ class Pace:
         else:  # what was learnt gets old, so that a guess is tried again some day
             self._row_share += (_USUAL_ROW - self._row_share) * _AGEING
 
-    def slice_tokens(self, most: int, *, seconds: float = SLICE_SECONDS) -> int:
-        """Tokens of a prompt that are read in about so many seconds, at least `SLICE_UNIT`."""
-        if not self._token_seconds:
-            return min(SLICE_UNIT * 2, most)
-        tokens = int(seconds / self._token_seconds) // SLICE_UNIT * SLICE_UNIT
-        return max(min(tokens, most), min(SLICE_UNIT, most))
+    def slice_tokens(self, most: int, *, beside: bool) -> int:
+        """Tokens of a prompt for the next step: `SLICE_SECONDS` of reading beside answers, else `STEP_SECONDS`.
+
+        The two speeds are measured apart: a small slice and one deep in a long prompt cost more for each token.
+        What nothing is known of begins small.
+        """
+        unit = min(SLICE_UNIT, most)
+        each = self._token_seconds[beside]
+        if not each:
+            return unit if beside else min(2 * SLICE_UNIT, most)
+        tokens = int((SLICE_SECONDS if beside else STEP_SECONDS) / each) // SLICE_UNIT * SLICE_UNIT
+        return max(min(tokens, most), unit)
 
     def price(self, width: int) -> float:
         """What a further row costs while `width` answers are written, as a share of what a token costs then.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.llm.cache import Cache
-from bot.llm.pace import STEP_SECONDS, Pace
+from bot.llm.pace import Pace
 from bot.llm.running import Running
 from bot.llm.vocabulary import Vocabulary
 from bot.llm.waiting import Request, WaitingLine
@@ -66,10 +66,8 @@ class Scheduler:
         writing = [running for running in self.running if not running.reading]
         parts = self._written(writing)
         room = self._batch - sum(len(part.tokens) + len(part.guess) for part in parts)
-        if writing:
-            room = min(room, self._slice or self._pace.slice_tokens(self._batch))
-        else:
-            room = min(room, self._pace.slice_tokens(self._batch, seconds=STEP_SECONDS))
+        fixed = self._slice if writing else 0
+        room = min(room, fixed or self._pace.slice_tokens(self._batch, beside=bool(writing)))
         for running in self.running:
             if room and running.reading:
                 parts.append(part := _slice(running, room))

@@ -116,10 +116,23 @@ ACTIONS = st.lists(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(actions=ACTIONS, eager=st.booleans(), slice_tokens=st.sampled_from([0, 7, 64]))
+@given(
+    actions=ACTIONS,
+    eager=st.booleans(),
+    slice_tokens=st.sampled_from([0, 7, 64]),
+    shelf_bytes=st.sampled_from([0, 50_000, 10_000_000]),
+    idle_cells=st.sampled_from([0, CELLS]),
+)
 def test_everybody_is_answered_as_if_alone(
-    any_llama: Llama, reference: Reference, actions: list[tuple[Any, ...]], eager: bool, slice_tokens: int
+    any_llama: Llama,
+    reference: Reference,
+    actions: list[tuple[Any, ...]],
+    eager: bool,
+    slice_tokens: int,
+    shelf_bytes: int,
+    idle_cells: int,
 ) -> None:
+    any_llama.shelf_bytes, any_llama.idle_cells = shelf_bytes, idle_cells
     here = Stepped.over(any_llama, slice_tokens=slice_tokens, pace=Eager() if eager else Pace())
     prompts = []
     for action in actions:
@@ -168,7 +181,7 @@ def test_prompts_are_read_one_after_the_other(llama: Llama) -> None:
 
 def test_a_slow_machine_reads_a_prompt_in_short_steps_though_nobody_writes(llama: Llama) -> None:
     pace = Pace()
-    pace.read(tokens=128, seconds=60.0)
+    pace.read(tokens=128, seconds=60.0, beside=False)
     here = Stepped.over(llama, pace=pace)
     heard = here.ask(LONG)
     here.batcher.step()
@@ -202,19 +215,53 @@ def test_a_prompt_waits_for_another_that_has_the_same_beginning(llama: Llama) ->
     assert min(cached[1:]) >= len(here.llama.vocabulary.tokens_of(LONG)) - 2
 
 
-def test_what_is_kept_for_later_is_bounded_and_the_last_stays(llama: Llama) -> None:
+def test_who_ran_before_leaves_the_cache_to_those_who_run(llama: Llama) -> None:
+    """And comes back from the shelf, with every token."""
     here = Stepped.over(llama)
     prompts = [f"{word} {LONG}" for word in ("One", "Two", "Three")]
     for prompt in prompts:
         here.ask(prompt, max_tokens=4)
         here.finish()
-    assert llama.idle_cells == llama.context_window < here.llama.capacity.cells
-    assert 0 < here.batcher.stats().cells_used <= llama.idle_cells
-    again = here.ask(prompts[-1], max_tokens=4)
-    here.finish()
-    usage = again.pieces[-1].usage
+        assert here.batcher.cache.tree.kept == 1  # what ran last stays until others come
+        here.agrees_with_memory()
+    assert here.batcher.stats().cached_sequences == 3
+    again = [here.ask(prompt, max_tokens=4) for prompt in prompts]
+    while not all(heard.ended for heard in again):
+        here.batcher.step()
+        here.agrees_with_memory()
+        assert not here.batcher.cache.tree.kept or not here.batcher.running
+    for heard, prompt in zip(again, prompts, strict=True):
+        usage = heard.pieces[-1].usage
+        assert usage
+        assert usage.cached_tokens == len(here.llama.vocabulary.tokens_of(prompt)) - 1
+
+
+def test_without_memory_for_copies_what_leaves_the_cache_is_read_again(
+    llama: Llama, alone: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama, "shelf_bytes", 0)
+    here = Stepped.over(llama)
+    for prompt in ("One " + LONG, "Two " + LONG, "One " + LONG):
+        heard = here.ask(prompt)
+        here.finish()
+        _same(heard, alone.answer(prompt, 12))
+    usage = heard.pieces[-1].usage
     assert usage
-    assert usage.cached_tokens >= len(here.llama.vocabulary.tokens_of(prompts[-1])) - 1
+    assert usage.cached_tokens < 8
+
+
+def test_a_copy_that_does_not_fit_is_read_again(
+    llama: Llama, alone: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Stepped.over(llama)
+    for prompt in ("One " + LONG, "Two " + LONG):
+        here.ask(prompt)
+        here.finish()
+    monkeypatch.setattr(llama.context, "paste", lambda sequence, data: False)
+    heard = here.ask("One " + LONG)
+    here.finish()
+    here.agrees_with_memory()
+    _same(heard, alone.answer("One " + LONG, 12))
 
 
 def test_who_does_not_fit_waits_and_nobody_fails(llama: Llama) -> None:
@@ -283,6 +330,7 @@ def test_when_llama_cpp_fails_everybody_is_told_and_the_next_is_served(
 def test_when_llama_cpp_has_no_room_what_is_kept_goes_first(
     llama: Llama, alone: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(llama, "idle_cells", CELLS)  # as on a GPU
     here = Stepped.over(llama)
     for kept in (LONG, SHORT):
         here.ask(kept)
@@ -291,7 +339,7 @@ def test_when_llama_cpp_has_no_room_what_is_kept_goes_first(
     real, refused = llama.context.decode, [NO_ROOM] * 2
     monkeypatch.setattr(llama.context, "decode", lambda: refused.pop() if refused else real())
     here.finish()
-    assert here.batcher.stats().cached_sequences == 1
+    assert here.batcher.cache.tree.kept == 1
     _same(heard, alone.answer("Breakfast", 12))
 
 

@@ -48,8 +48,8 @@ def test_one_long_pause_changes_little() -> None:
 def test_a_slice_takes_about_as_long_as_an_answer_may_stand_still(speed: int) -> None:
     pace = Pace()
     for _ in range(20):
-        pace.read(tokens=256, seconds=256 / speed)
-    tokens = pace.slice_tokens(512)
+        pace.read(tokens=256, seconds=256 / speed, beside=True)
+    tokens = pace.slice_tokens(512, beside=True)
     assert tokens % SLICE_UNIT == 0
     assert SLICE_UNIT <= tokens <= 512
     if SLICE_UNIT < tokens < 512:
@@ -58,10 +58,21 @@ def test_a_slice_takes_about_as_long_as_an_answer_may_stand_still(speed: int) ->
 
 def test_a_step_in_which_nobody_writes_is_bounded_too() -> None:
     pace = Pace()
-    assert pace.slice_tokens(512, seconds=10.0) == 2 * SLICE_UNIT  # nothing was measured yet
-    pace.read(tokens=128, seconds=32.0)
-    assert pace.slice_tokens(512, seconds=10.0) == SLICE_UNIT
+    assert pace.slice_tokens(512, beside=False) == 2 * SLICE_UNIT  # nothing was measured yet
+    pace.read(tokens=128, seconds=32.0, beside=False)
+    assert pace.slice_tokens(512, beside=False) == SLICE_UNIT
     pace = Pace()
-    pace.read(tokens=128, seconds=128 / 30)
-    assert pace.slice_tokens(512, seconds=10.0) == 256
-    assert pace.slice_tokens(200, seconds=1000.0) == 200
+    pace.read(tokens=128, seconds=128 / 30, beside=False)
+    assert pace.slice_tokens(512, beside=False) == 256
+    pace.read(tokens=128, seconds=0.01, beside=False)
+    assert pace.slice_tokens(200, beside=False) == 200
+
+
+def test_a_long_step_in_which_nobody_writes_says_nothing_about_slices_beside_answers() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.read(tokens=512, seconds=1.0, beside=False)
+    assert pace.slice_tokens(512, beside=True) == SLICE_UNIT  # tried small first
+    pace.read(tokens=64, seconds=0.5, beside=True)
+    assert pace.slice_tokens(512, beside=True) == 2 * SLICE_UNIT
+    assert pace.slice_tokens(512, beside=False) == 512
