@@ -152,6 +152,7 @@ class Visitor:
 
     async def _keep(self, answer: Answer, suffix: str) -> Page:
         body, etag, modified = answer.body, answer.etag, answer.modified
+        changed = self._changed.get(answer.url, "")
         links: tuple[str, ...] = ()
         if suffix == ".html":
             try:
@@ -160,7 +161,7 @@ class Visitor:
             except UnreadableError:
                 # Its own loader finds the same and reports the file by name. The next time it is read again, or where
                 # it leads would never be known.
-                etag = modified = ""
+                etag = modified = changed = ""
         elif suffix in _PLAIN and answer.charset:
             body = _in_utf8(body, answer.charset)
         page = Page(
@@ -168,7 +169,7 @@ class Visitor:
             suffix=suffix,
             etag=etag,
             modified=modified,
-            changed=self._changed.get(answer.url, ""),
+            changed=changed,
             checked=time.time(),
             links=links,
         )

@@ -17,9 +17,11 @@ from knowledge.loaders import Loader
 from knowledge.sources import website
 from knowledge.sources.storage import fetching
 from knowledge.sources.web import addresses
+from knowledge.sources.web.content import Content
 from knowledge.sources.web.fetching import Limits
-from knowledge.sources.web.reading import Reader
+from knowledge.sources.web.reading import Reader, UnreadableError
 from knowledge.sources.website import WebsiteSource
+from tests.knowledge.sources.web.conftest import ReaderAtHand
 from tests.knowledge.sources.web.site import Reply, Site, moved, page, serving, sitemap
 
 Make = Callable[..., WebsiteSource]
@@ -187,6 +189,31 @@ def test_what_the_sitemap_says_is_unchanged_is_not_asked_for(site: Site, source:
     site.replies["/sitemap.xml"] = sitemap(f"{site.url}/docs/a", changed="2026-01-02")
     assert paths(source()) == ["a.html"]
     assert site.paths == ["/docs/a"] * 2
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_page_that_could_not_be_taken_apart_is_read_again(
+    site: Site, source: Make, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """Though the website says that it has not changed: only so its links are found once it can be read."""
+    failing = {f"{site.url}/docs/"}
+
+    class NotYet(ReaderAtHand):
+        async def read(self, data: bytes, *, charset: str, url: str) -> Content:
+            if url in failing:
+                raise UnreadableError
+            return await super().read(data, charset=charset, url=url)
+
+    monkeypatch.setattr(website, "Reader", NotYet)
+    site.replies |= {"/docs/": Reply(page("a").body, etag='"1"'), "/docs/a": page()}
+    if listed:
+        site.replies["/sitemap.xml"] = sitemap(f"{site.url}/docs/", changed="2026-01-01")
+    assert paths(source()) == ["index.html"]
+    failing.clear()
+    site.requests.clear()
+    assert paths(source()) == (["index.html"] if listed else ["index.html", "a.html"])
+    sent = {path: headers.get("If-None-Match") for path, headers in site.requests}
+    assert sent["/docs/"] is None
 
 
 def test_pages_that_are_gone_are_gone(site: Site, source: Make, tmp_path: Path) -> None:
