@@ -44,6 +44,7 @@ def hit_json(hit: Hit) -> dict[str, object]:
         "document": chunk.title,
         "heading": chunk.heading,
         "uri": chunk.uri,
+        "also": [copy.uri for copy in hit.copies],
         "score": round(hit.score, 4),
         "text": chunk.text,
     }

@@ -62,6 +62,8 @@ def search(
         console.print(f"[bold]{hit.score:.3f}[/]  ", end="")
         console.print(hit.chunk.context, style="bold", markup=False)
         console.print(hit.chunk.uri, style="dim", markup=False)
+        for copy in hit.copies:
+            console.print(f"also in {copy.uri}", style="dim", markup=False)
         console.print(hit.chunk.text + "\n", markup=False)
 
 

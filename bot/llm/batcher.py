@@ -52,6 +52,7 @@ class Batcher:
         self.cache = Cache(
             llama.context,
             sequences=llama.sequences,
+            block=llama.block,
             idle=llama.idle_cells,
             shelf=llama.shelf_bytes,
             whole=llama.whole,
@@ -65,6 +66,7 @@ class Batcher:
             llama.vocabulary,
             parallel=self._parallel,
             batch=llama.context.batch.size,
+            block=llama.block,
             slice_tokens=slice_tokens,
             speculation=speculation and not llama.whole,
         )

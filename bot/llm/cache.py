@@ -14,6 +14,8 @@ from bot.llm.shelf import Shelf
 
 WORTH_A_MARK = 64
 """Tokens that have to be spared for a sequence to be kept at its branch."""
+_DEEP = 1000
+"""Tokens of a thread from which on half a block costs more than a whole one (0.5B model, 64 tokens in a block)."""
 _WORTH_PASTING = 16
 """Tokens more than the cache has, from which on a copy is taken from the shelf."""
 
@@ -21,14 +23,18 @@ _WORTH_PASTING = 16
 class Cache:
     """The sequences in one context."""
 
-    def __init__(self, context: Context, *, sequences: int, idle: int, shelf: int, whole: bool) -> None:
+    def __init__(
+        self, context: Context, *, sequences: int, block: int, idle: int, shelf: int, whole: bool
+    ) -> None:
         """
         Args:
             sequences: how many may exist, running and kept ones together.
+            block: tokens below which reading them is slow (see `Llama.block`).
             idle: cells that may be kept for later while anything runs; what ran last stays until then.
             shelf: bytes for copies of what is evicted.
             whole: the model cannot drop the end of a sequence (see `PrefixTree`).
         """
+        self._block = block
         self._most = shelf
         self._context = context
         self._whole = whole
@@ -63,7 +69,8 @@ class Cache:
         sequence = self._number()
         if sequence is None:
             return None
-        match = self.tree.match(prompt[:-1])
+        beginning = self._beginning(prompt)
+        match = self.tree.match(beginning)
         self.tree.start(sequence, match)
         if self._needed({**running, sequence: limit}) > self._context.cells:
             self.tree.drop(sequence)
@@ -72,7 +79,7 @@ class Cache:
         if match is not None:
             self._share(match, sequence)
         self._bound()
-        self._paste(sequence, prompt[:-1])
+        self._paste(sequence, beginning)
         return sequence, self.tree.length(sequence)
 
     def read(self, sequence: int, tokens: Sequence[int]) -> None:
@@ -135,6 +142,14 @@ class Cache:
         self.tree.drop(oldest)
         self._remove(oldest)
         return True
+
+    def _beginning(self, prompt: Sequence[int]) -> Sequence[int]:
+        """What of a prompt may be taken from what is there: not the last token, whose logits are needed, and not so
+        much that, far down in a thread, a good part of a block is left, which takes longer to read than a whole one."""
+        known = self.known(prompt)
+        if known >= _DEEP and self._block // 2 < len(prompt) - known < self._block and not self._whole:
+            return prompt[: -self._block]
+        return prompt[:-1]
 
     def _release(self, sequence: int) -> None:
         for spare in self.tree.release(sequence):

@@ -41,6 +41,7 @@ class Scheduler:
         *,
         parallel: int,
         batch: int,
+        block: int,
         slice_tokens: int,
         speculation: bool,
     ) -> None:
@@ -48,6 +49,7 @@ class Scheduler:
         Args:
             parallel: requests that may run at once.
             batch: tokens of a step at most.
+            block: tokens of a prompt below which reading is slow (see `Llama.block`); slices leave no part of one.
             slice_tokens: of prompts, in a step that also writes; 0 lets the measured pace decide.
             speculation: guess tokens where it pays.
         """
@@ -58,6 +60,7 @@ class Scheduler:
         self._vocabulary = vocabulary
         self._parallel = parallel
         self._batch = batch
+        self._block = block
         self._slice = slice_tokens
         self._speculation = speculation
 
@@ -65,16 +68,16 @@ class Scheduler:
         """The parts of the next step; empty when there is nothing to do."""
         writing = [running for running in self.running if not running.reading]
         parts = self._written(writing)
-        room = self._batch - sum(len(part.tokens) + len(part.guess) for part in parts)
+        most = self._batch - sum(len(part.tokens) + len(part.guess) for part in parts)
         fixed = self._slice if writing else 0
-        room = min(room, fixed or self._pace.slice_tokens(self._batch, beside=bool(writing)))
+        room = min(most, fixed or self._pace.slice_tokens(self._batch, beside=bool(writing)))
         for running in self.running:
-            if room and running.reading:
-                parts.append(part := _slice(running, room))
-                room -= len(part.tokens)
-        while room and (admitted := self._admitted(parts)) is not None:
-            parts.append(part := _slice(admitted, room))
-            room -= len(part.tokens)
+            if room > 0 and running.reading:
+                parts.append(part := self._read(running, room, most=most))
+                room, most = room - len(part.tokens), most - len(part.tokens)
+        while room > 0 and (admitted := self._admitted(parts)) is not None:
+            parts.append(part := self._read(admitted, room, most=most))
+            room, most = room - len(part.tokens), most - len(part.tokens)
         return parts
 
     def _written(self, writing: Sequence[Running]) -> list[Part]:
@@ -120,10 +123,17 @@ class Scheduler:
             if part.running.evaluated + len(part.tokens) >= least
         )
 
-
-def _slice(running: Running, room: int) -> Part:
-    start = running.evaluated
-    end = start + min(room, running.reading)
-    if start < running.mark < end:
-        end = running.mark
-    return Part(running, running.tokens[start:end])
+    def _read(self, running: Running, room: int, *, most: int) -> Part:
+        """A slice of a prompt that leaves whole blocks: what is odd is read first, while attention has little to
+        look at. A slice has a block at least, up to `most`, though there be less room."""
+        start, reading = running.evaluated, running.reading
+        count = min(room, reading)
+        if room >= self._block:
+            odd = reading % self._block
+            count = odd + max(room - odd, 0) // self._block * self._block
+            if count < self._block:
+                count += self._block
+            count = min(count, reading, most)
+        if start < running.mark < start + count:
+            count = running.mark - start
+        return Part(running, running.tokens[start : start + count])

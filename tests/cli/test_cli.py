@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,9 +111,19 @@ def test_reindex_reports_what_changed_and_embeds_nothing_twice(parley: Parley, f
 def test_search_finds_the_passage(parley: Parley, folder: Path) -> None:
     parley("reindex")
     hits = parley("search", "how much leave do I get", "--json").json
-    assert set(hits[0]) == {"document", "heading", "uri", "score", "text"}
-    assert hits[0]["document"] == "Leave"
+    assert set(hits[0]) == {"document", "heading", "uri", "also", "score", "text"}
+    assert (hits[0]["document"], hits[0]["also"]) == ("Leave", [])
     assert "28 days" in parley("search", "how much leave do I get").out
+
+
+def test_search_names_every_place_of_a_text(parley: Parley, folder: Path) -> None:
+    (folder / "docs" / "old").mkdir()
+    shutil.copy(folder / "docs" / "leave.md", folder / "docs" / "old" / "leave.md")
+    parley("reindex")
+    hit = parley("search", "how much leave do I get", "--json").json[0]
+    places = [hit["uri"], *hit["also"]]
+    assert sorted("old" in place for place in places) == [False, True]
+    assert f"also in {hit['also'][0]}" in parley("search", "how much leave do I get").out.replace("\n", "")
 
 
 def test_a_search_can_be_narrowed_down(parley: Parley, folder: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.llm import cache as cache_module
 from bot.llm.context import NO_ROOM
 from bot.llm.generation import TokenLogprob
 from bot.llm.llamacpp import Llama
@@ -183,12 +184,53 @@ def test_a_slow_machine_reads_a_prompt_in_short_steps_though_nobody_writes(llama
     pace = Pace()
     pace.read(tokens=128, seconds=60.0, beside=False)
     here = Stepped.over(llama, pace=pace)
-    heard = here.ask(LONG)
+    heard = here.ask(LONG + LONG)
     here.batcher.step()
-    assert 0 < llama.context.batch.tokens <= 64
+    assert 0 < llama.context.batch.tokens < 128
     assert not heard.pieces
     here.finish()
     assert heard.pieces
+
+
+@pytest.mark.parametrize("tokens", [70, 130, 200])
+def test_no_part_of_a_block_is_left_for_the_end(llama: Llama, tokens: int) -> None:
+    """Where attention has most to look at, and a step with less than a block is slower than one with a whole."""
+    here = Stepped.over(llama, slice_tokens=64, speculation=False)
+    here.ask(SHORT, max_tokens=60)
+    here.batcher.step()
+    text = f"Breakfast {LONG}{LONG}".split(" ")
+    prompt = next(
+        " ".join(text[:n])
+        for n in range(1, len(text))
+        if len(llama.vocabulary.tokens_of(" ".join(text[:n]))) >= tokens
+    )
+    reading = here.ask(prompt)
+    sizes = []
+    while not reading.pieces:
+        here.batcher.step()
+        sizes.append(llama.context.batch.tokens)
+    assert sum(sizes) >= tokens
+    assert all(64 <= size < 128 for size in sizes)
+    assert set(sizes[1:]) <= {64}
+
+
+def test_a_short_follow_up_far_down_in_a_thread_reads_a_whole_block(
+    llama: Llama, alone: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "_DEEP", 50)
+    here = Stepped.over(llama)
+    here.ask(LONG)
+    here.finish()
+    for more in ("And in Paris? " * 4, "Who approves? " * 10):
+        prompt = LONG + more
+        new = len(llama.vocabulary.tokens_of(prompt)) - len(llama.vocabulary.tokens_of(LONG))
+        assert 32 < new < 64
+        heard = here.ask(prompt)
+        here.finish()
+        usage = heard.pieces[-1].usage
+        assert usage
+        assert usage.prompt_tokens - usage.cached_tokens == 64
+        _same(heard, alone.answer(prompt, 12))
 
 
 def test_an_answer_is_written_on_while_a_prompt_is_read(llama: Llama) -> None:
