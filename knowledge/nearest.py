@@ -29,16 +29,16 @@ def nearest(
     *,
     generation: str,
     limit: int,
-) -> dict[str, float]:
-    """The `limit` nearest of the keys that are `wanted` of each source, with their similarity, best first.
+) -> dict[str, Vectors]:
+    """The `limit` nearest of the keys that are `wanted` of each source, with their vectors, best first.
 
     Raises as the store does.
     """
-    found: dict[str, float] = {}
+    found: dict[str, Vectors] = {}
     for source, keys in wanted.items():
         if keys:
             found |= _nearest(store, collection_name(generation, source), vector, keys, limit)
-    return _best(found, limit)
+    return _best(found, vector, limit)
 
 
 def compared(
@@ -48,37 +48,31 @@ def compared(
     *,
     generation: str,
     limit: int,
-) -> dict[str, float]:
+) -> dict[str, Vectors]:
     """As `nearest`, exactly: every vector is fetched."""
-    found: dict[str, float] = {}
+    found: dict[str, Vectors] = {}
     for source, keys in wanted.items():
-        found |= _compared(store, collection_name(generation, source), vector, keys)
-    return _best(found, limit)
+        found |= store.vectors(collection_name(generation, source), sorted(keys))
+    return _best(found, vector, limit)
 
 
 def _nearest(
     store: VectorStore, collection: str, vector: Vectors, keys: AbstractSet[str], limit: int
-) -> dict[str, float]:
+) -> dict[str, Vectors]:
     k, attempts = limit, 1
     while True:
-        pairs = store.query(collection, vector, k)
-        found = {key: similarity for key, similarity in pairs if key in keys}
-        if len(found) >= min(limit, len(keys)) or len(pairs) < k:
+        near = store.query(collection, vector, k)
+        found = {key: one for key, one in near.items() if key in keys}
+        if len(found) >= min(limit, len(keys)) or len(near) < k:
             return found
         if attempts >= _ATTEMPTS and len(keys) <= FEW:
-            return _compared(store, collection, vector, keys)
+            return store.vectors(collection, sorted(keys))
         k, attempts = _DEEPER * k, attempts + 1
 
 
-def _compared(
-    store: VectorStore, collection: str, vector: Vectors, keys: AbstractSet[str]
-) -> dict[str, float]:
-    found = store.vectors(collection, sorted(keys))
+def _best(found: Mapping[str, Vectors], vector: Vectors, limit: int) -> dict[str, Vectors]:
     if not found:
         return {}
     similarities = np.array(list(found.values()), dtype=np.float32) @ vector
-    return dict(zip(found, map(float, similarities), strict=True))
-
-
-def _best(found: Mapping[str, float], limit: int) -> dict[str, float]:
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit])
+    ranked = sorted(zip(-similarities, found, strict=True))
+    return {key: found[key] for _, key in ranked[:limit]}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _SHOWN = 24
 """Of the ranked candidates so many are read at once; mostly a search is content with the first of them."""
 _ATTEMPTS = 3
 """At a search while syncs publish."""
+_T = TypeVar("_T")
 
 
 class Shelf(Protocol):
@@ -60,6 +61,8 @@ class _Candidates:
     sources: Mapping[str, str]
     """By key a source that has it; of all candidates, by words and by meaning."""
     lexical: Mapping[str, float]
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
+    """Of those found by meaning."""
     places: Mapping[str, Sequence[Chunk]] | None = None
     """Of all of them, where they had to be read to choose them."""
     has_moved: bool = False
@@ -206,7 +209,7 @@ class Retriever:
 
     def _fused(self, vector: Vectors, found: _Candidates, *, generation: str) -> list[_Ranked]:
         keys = sorted(found.sources)
-        vectors = self._vectors(keys, found.sources, generation=generation, dimension=len(vector))
+        vectors = self._vectors(keys, found, generation=generation, dimension=len(vector))
         words = np.array([found.lexical.get(key, 0.0) for key in keys], dtype=np.float32)
         scores, similarities = fuse(vector, vectors, words), vectors @ vector
         order = np.argsort(-scores, kind="stable")
@@ -284,21 +287,21 @@ class Retriever:
         """
         seen = self._seen
         if seen.generation != generation:  # another thread has seen what a sync has published since
-            return _Candidates({}, {}, {}, has_moved=True)
+            return _Candidates({}, {}, has_moved=True)
         live = {source: keys for source, keys in seen.live.items() if source in sources}
         if not where:
             lexical = dict(self._lexical.search(query, sources=sources, k=limit))
             dense = nearest(self._store, vector, live, generation=generation, limit=limit)
-            return _Candidates(_sources_of({*lexical, *dense}, live), lexical)
+            return _Candidates(_sources_of({*lexical, *dense}, live), lexical, dense)
         admitted = self._admitted(sources, where)
         if admitted is not None:
             keys = frozenset[str]().union(*admitted.values())
             if not keys:
-                return _Candidates({}, {}, {})
+                return _Candidates({}, {})
             lexical = dict(self._lexical.search(query, sources=sources, k=limit, keys=keys))
             dense = compared(self._store, vector, admitted, generation=generation, limit=limit)
             found = self._shelf.find_keys({*lexical, *dense}, sources=sources)
-            return _known(lexical, _only(found, where), has_moved=not dense.keys() <= found.keys())
+            return _known(lexical, dense, _only(found, where), has_moved=not dense.keys() <= found.keys())
         depth, known, has_moved = limit, set[str](), False
         places: dict[str, list[Chunk]] = {}
         while True:
@@ -314,7 +317,7 @@ class Retriever:
             depth *= _DEEPER
         lexical, dense = _first(lexical, places, limit), _first(dense, places, limit)
         places = {key: chunks for key, chunks in places.items() if key in lexical or key in dense}
-        return _known(lexical, places, has_moved=has_moved)
+        return _known(lexical, dense, places, has_moved=has_moved)
 
     def _admitted(self, sources: AbstractSet[str], where: Filter) -> dict[str, set[str]] | None:
         """By source the keys of what `where` admits; None when they are more than a few."""
@@ -334,13 +337,14 @@ class Retriever:
         return admitted
 
     def _vectors(
-        self, keys: Sequence[str], sources: Mapping[str, str], *, generation: str, dimension: int
+        self, keys: Sequence[str], candidates: _Candidates, *, generation: str, dimension: int
     ) -> Vectors:
         """Shape (n, dimension); a row of zeros for a key that the store has lost."""
+        found = dict(candidates.vectors)
         by_source: dict[str, list[str]] = {}
         for key in keys:
-            by_source.setdefault(sources[key], []).append(key)
-        found: dict[str, Vectors] = {}
+            if key not in found:
+                by_source.setdefault(candidates.sources[key], []).append(key)
         for source, wanted in by_source.items():
             found |= self._store.vectors(collection_name(generation, source), wanted)
         missing = np.zeros(dimension, dtype=np.float32)
@@ -356,11 +360,15 @@ def prefer_young(hits: Iterable[Hit], recency: Recency) -> list[Hit]:
 
 
 def _known(
-    lexical: Mapping[str, float], places: Mapping[str, Sequence[Chunk]], *, has_moved: bool
+    lexical: Mapping[str, float],
+    dense: Mapping[str, Vectors],
+    places: Mapping[str, Sequence[Chunk]],
+    *,
+    has_moved: bool,
 ) -> _Candidates:
     """Candidates that have all been read."""
     sources = {key: chunks[0].source for key, chunks in places.items()}
-    return _Candidates(sources, lexical, places, has_moved)
+    return _Candidates(sources, lexical, dense, places, has_moved)
 
 
 def _sources_of(keys: Iterable[str], live: Mapping[str, AbstractSet[str]]) -> dict[str, str]:
@@ -380,6 +388,6 @@ def _empty_chunk(version: str, *, source: str, metadata: Mapping[str, str]) -> C
     return Chunk(version, version, source, 0, "", "", "", "", metadata=metadata, key=version)
 
 
-def _first(ranked: Mapping[str, float], places: Mapping[str, object], limit: int) -> dict[str, float]:
+def _first(ranked: Mapping[str, _T], places: Mapping[str, object], limit: int) -> dict[str, _T]:
     """The best `limit` of those that have a place."""
     return dict(islice(((key, score) for key, score in ranked.items() if key in places), limit))

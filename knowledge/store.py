@@ -5,7 +5,7 @@ metadata filter costs nine times an unfiltered query.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -32,8 +32,8 @@ class VectorStore(Protocol):
     def add(self, collection: str, ids: Sequence[str], vectors: Vectors) -> None:
         """Add vectors, shape (n, d); an id that is there already gets the new vector."""
 
-    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
-        """The `k` nearest ids with their cosine similarity, best first."""
+    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+        """The `k` nearest by cosine similarity, best first: ids with their vectors."""
 
     def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """The vectors of those ids that are there."""
@@ -86,23 +86,19 @@ class ChromaStore:
         if ids:
             self._run(work)
 
-    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
         """See `VectorStore`. Approximate (HNSW)."""
 
-        def work() -> list[tuple[str, float]]:
+        def work() -> dict[str, Vectors]:
             found = self._find(collection)
             if found is None or k < 1:
-                return []
+                return {}
             result = found.query(
                 query_embeddings=np.asarray([vector], dtype=np.float32),
                 n_results=k,
-                include=["distances"],
+                include=["embeddings"],
             )
-            distances = result["distances"] or [[]]
-            return [
-                (id_, 1.0 - float(distance))
-                for id_, distance in zip(result["ids"][0], distances[0], strict=True)
-            ]
+            return _by_id(result["ids"][0], (result["embeddings"] or [[]])[0])
 
         return self._run(work)
 
@@ -117,8 +113,7 @@ class ChromaStore:
             for start in range(0, len(ids), _PAGE):
                 result = found.get(ids=list(ids[start : start + _PAGE]), include=["embeddings"])
                 embeddings = result["embeddings"]
-                for id_, vector in zip(result["ids"], [] if embeddings is None else embeddings, strict=True):
-                    vectors[id_] = np.asarray(vector, dtype=np.float32)
+                vectors |= _by_id(result["ids"], [] if embeddings is None else embeddings)
             return vectors
 
         return self._run(work)
@@ -297,6 +292,10 @@ def _open_server(server: ChromaServer) -> "ClientAPI":
         session.timeout = TIMEOUT
         session.event_hooks = {"response": [server.check]}
     return client
+
+
+def _by_id(ids: Sequence[str], embeddings: Iterable[Any]) -> dict[str, Vectors]:
+    return {id_: np.asarray(vector, dtype=np.float32) for id_, vector in zip(ids, embeddings, strict=True)}
 
 
 def _close(client: "ClientAPI") -> None:

@@ -61,9 +61,10 @@ class MemoryStore:
         if ids:
             self.data.setdefault(collection, {}).update(zip(ids, vectors, strict=True))
 
-    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
-        found = [(id_, float(np.dot(other, vector))) for id_, other in self.data.get(collection, {}).items()]
-        return sorted(found, key=lambda item: (-item[1], item[0]))[: max(k, 0)]
+    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+        stored = self.data.get(collection, {})
+        ranked = sorted(stored, key=lambda id_: (-float(np.dot(stored[id_], vector)), id_))
+        return {id_: stored[id_] for id_ in ranked[: max(k, 0)]}
 
     def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
         stored = self.data.get(collection, {})

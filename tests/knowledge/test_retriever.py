@@ -228,7 +228,7 @@ class WatchedStore(MemoryStore):
         self.queried: list[str] = []
         self.refreshed = 0
 
-    def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
         self.queried.append(collection)
         return super().query(collection, vector, k)
 
@@ -320,7 +320,7 @@ def test_what_a_sync_publishes_during_a_search_is_found(corpus: Corpus) -> None:
     class Syncing(MemoryStore):
         """Publishes everything anew just when it is searched."""
 
-        def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
             if not published:
                 published.append(collection)
                 corpus.add(**{name: f"{text} Now." for name, text in HANDBOOK.items()})
@@ -342,7 +342,7 @@ def test_the_model_that_takes_over_during_a_search_answers_it(corpus: Corpus) ->
     class Syncing(MemoryStore):
         """Gets the vectors of another model just when it is searched."""
 
-        def query(self, collection: str, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
             if corpus.embedder is before:
                 corpus.embedder = new
                 corpus.add(**{name: f"{text} Now." for name, text in HANDBOOK.items()})
