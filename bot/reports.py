@@ -44,10 +44,16 @@ def hit_json(hit: Hit) -> dict[str, object]:
         "document": chunk.title,
         "heading": chunk.heading,
         "uri": chunk.uri,
-        "also": [copy.uri for copy in hit.copies],
+        "also": other_places(hit),
         "score": round(hit.score, 4),
         "text": chunk.text,
     }
+
+
+def other_places(hit: Hit) -> list[str]:
+    """Where else its text stands, as it was indexed once."""
+    uris = dict.fromkeys(copy.uri for copy in hit.copies)
+    return [uri for uri in uris if uri != hit.chunk.uri]
 
 
 def sync_json(report: "SyncReport") -> dict[str, object]:

@@ -22,6 +22,10 @@ _ATTEMPTS = 3
 """At the store's own search, before a few are compared one by one."""
 
 
+_Found = dict[str, tuple[float, Vectors | None]]
+"""By key its similarity and, where it came with that, its vector."""
+
+
 def nearest(
     store: VectorStore,
     vector: Vectors,
@@ -29,16 +33,18 @@ def nearest(
     *,
     generation: str,
     limit: int,
-) -> dict[str, Vectors]:
-    """The `limit` nearest of the keys that are `wanted` of each source, with their vectors, best first.
+) -> dict[str, Vectors | None]:
+    """The `limit` nearest of the keys that are `wanted` of each source, best first; with vectors that came along.
 
     Raises as the store does.
     """
-    found: dict[str, Vectors] = {}
-    for source, keys in wanted.items():
-        if keys:
-            found |= _nearest(store, collection_name(generation, source), vector, keys, limit)
-    return _best(found, vector, limit)
+    searched = {source: keys for source, keys in wanted.items() if keys}
+    found: _Found = {}
+    for source, keys in searched.items():
+        collection = collection_name(generation, source)
+        # Of several sources most of what is found is not among the nearest of all.
+        found |= _nearest(store, collection, vector, keys, limit, with_vectors=len(searched) == 1)
+    return _best(found, limit)
 
 
 def compared(
@@ -48,31 +54,42 @@ def compared(
     *,
     generation: str,
     limit: int,
-) -> dict[str, Vectors]:
+) -> dict[str, Vectors | None]:
     """As `nearest`, exactly: every vector is fetched."""
-    found: dict[str, Vectors] = {}
+    found: _Found = {}
     for source, keys in wanted.items():
-        found |= store.vectors(collection_name(generation, source), sorted(keys))
-    return _best(found, vector, limit)
+        found |= _compared(store, collection_name(generation, source), vector, keys)
+    return _best(found, limit)
 
 
 def _nearest(
-    store: VectorStore, collection: str, vector: Vectors, keys: AbstractSet[str], limit: int
-) -> dict[str, Vectors]:
+    store: VectorStore,
+    collection: str,
+    vector: Vectors,
+    keys: AbstractSet[str],
+    limit: int,
+    *,
+    with_vectors: bool,
+) -> _Found:
     k, attempts = limit, 1
     while True:
-        near = store.query(collection, vector, k)
-        found = {key: one for key, one in near.items() if key in keys}
-        if len(found) >= min(limit, len(keys)) or len(near) < k:
+        pairs = store.query(collection, vector, k, with_vectors=with_vectors and attempts == 1)
+        found = {near.id: (near.similarity, near.vector) for near in pairs if near.id in keys}
+        if len(found) >= min(limit, len(keys)) or len(pairs) < k:
             return found
         if attempts >= _ATTEMPTS and len(keys) <= FEW:
-            return store.vectors(collection, sorted(keys))
+            return _compared(store, collection, vector, keys)
         k, attempts = _DEEPER * k, attempts + 1
 
 
-def _best(found: Mapping[str, Vectors], vector: Vectors, limit: int) -> dict[str, Vectors]:
+def _compared(store: VectorStore, collection: str, vector: Vectors, keys: AbstractSet[str]) -> _Found:
+    found = store.vectors(collection, sorted(keys))
     if not found:
         return {}
     similarities = np.array(list(found.values()), dtype=np.float32) @ vector
-    ranked = sorted(zip(-similarities, found, strict=True))
-    return {key: found[key] for _, key in ranked[:limit]}
+    return {key: (float(one), found[key]) for key, one in zip(found, similarities, strict=True)}
+
+
+def _best(found: _Found, limit: int) -> dict[str, Vectors | None]:
+    ranked = sorted(found, key=lambda key: (-found[key][0], key))
+    return {key: found[key][1] for key in ranked[:limit]}

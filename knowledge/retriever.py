@@ -34,6 +34,7 @@ _SHOWN = 24
 """Of the ranked candidates so many are read at once; mostly a search is content with the first of them."""
 _ATTEMPTS = 3
 """At a search while syncs publish."""
+
 _T = TypeVar("_T")
 
 
@@ -61,8 +62,8 @@ class _Candidates:
     sources: Mapping[str, str]
     """By key a source that has it; of all candidates, by words and by meaning."""
     lexical: Mapping[str, float]
-    vectors: Mapping[str, Vectors] = field(default_factory=dict)
-    """Of those found by meaning."""
+    dense: Mapping[str, Vectors | None] = field(default_factory=dict)
+    """Those found by meaning, with vectors that came along."""
     places: Mapping[str, Sequence[Chunk]] | None = None
     """Of all of them, where they had to be read to choose them."""
     has_moved: bool = False
@@ -340,7 +341,7 @@ class Retriever:
         self, keys: Sequence[str], candidates: _Candidates, *, generation: str, dimension: int
     ) -> Vectors:
         """Shape (n, dimension); a row of zeros for a key that the store has lost."""
-        found = dict(candidates.vectors)
+        found = {key: one for key, one in candidates.dense.items() if one is not None}
         by_source: dict[str, list[str]] = {}
         for key in keys:
             if key not in found:
@@ -361,7 +362,7 @@ def prefer_young(hits: Iterable[Hit], recency: Recency) -> list[Hit]:
 
 def _known(
     lexical: Mapping[str, float],
-    dense: Mapping[str, Vectors],
+    dense: Mapping[str, Vectors | None],
     places: Mapping[str, Sequence[Chunk]],
     *,
     has_moved: bool,

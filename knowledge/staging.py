@@ -5,20 +5,18 @@ A text is embedded once, however many documents and sources have it, and each so
 source can be searched and forgotten by itself.
 """
 
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from knowledge.behind import Behind, GoOn
 from knowledge.chunking import Chunker, Passage
 from knowledge.documents import Document
 from knowledge.embedding import Embedder, Vectors
@@ -33,8 +31,6 @@ _BATCH_CHUNKS = 512
 """Chunks embedded and written at a time: enough to sort by length, few enough to lose little in a crash.
 
 A document with more of them is embedded in several parts, as their vectors would not all fit into memory."""
-_TICK_SECONDS = 0.2
-"""Between two looks at whether somebody has had enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +50,21 @@ class _Loaded:
         return {passage.key(title): passage.contextual_text(title) for passage in self.passages}
 
 
-class _StoppedError(Exception):
-    """What is done behind is wanted no more."""
-
-
-class _Behind:
-    """Does one piece of work at a time in a thread of its own; left early, it stops soon."""
+class _Batch:
+    """Documents that are embedded and written together."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "stage")
-        self._work: Future[None] | None = None
-        self._stopped = threading.Event()
+        self.documents: list[_Loaded] = []
+        self.size = 0
+        """Passages, and at least one for each document."""
+        self.sizes: Counter[str] = Counter()
+        """The same by source."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.shutdown()
-
-    def begin(self, work: Callable[[Callable[[], None]], None]) -> None:
-        """Start it. It is given a function to call now and then, which raises when it shall stop."""
-        self._work = self._thread.submit(work, self._go_on)
-
-    def wait(self, tick: Callable[[], None]) -> None:
-        """Until it is done, calling `tick` meanwhile; raises what it raised."""
-        while self._work is not None:
-            if wait([self._work], timeout=_TICK_SECONDS).done:
-                work, self._work = self._work, None
-                work.result()
-            else:
-                tick()
-
-    def _go_on(self) -> None:
-        if self._stopped.is_set():
-            raise _StoppedError
+    def add(self, loaded: _Loaded) -> None:
+        self.documents.append(loaded)
+        size = max(1, len(loaded.passages))
+        self.size += size
+        self.sizes[loaded.document.source] += size
 
 
 class Stager:
@@ -110,26 +84,24 @@ class Stager:
 
         One batch is embedded and written while the files of the next are loaded and cut, which is work for one core.
         """
-        batch: list[_Loaded] = []
-        size = 0
+        batch, before = _Batch(), _Batch()
         files = ((item.file, item.source) for item in plan.to_load)
-        with closing(self._loader.load_all(files)) as loading, _Behind() as behind:
-            started = time.monotonic()
+        with closing(self._loader.load_all(files)) as loading, Behind() as behind:
             for done, item in enumerate(plan.to_load, start=1):
+                started = time.monotonic()
                 tick = partial(progress, Progress("index", done - 1, len(plan.to_load), item.file.path))
                 tick()
-                loaded = self._cut(plan, item, next(loading))
-                if loaded:
-                    batch.append(loaded)
-                    size += max(1, len(loaded.passages))
-                if size >= _BATCH_CHUNKS or done == len(plan.to_load):
-                    behind.wait(tick)
-                    behind.begin(partial(self._write, plan, batch))
-                    batch, size = [], 0
-                if done == len(plan.to_load):
-                    behind.wait(tick)
+                behind.check()
+                if loaded := self._cut(plan, item, next(loading)):
+                    batch.add(loaded)
                 plan.source_report(item.source).seconds += time.monotonic() - started
-                started = time.monotonic()
+                is_last = done == len(plan.to_load)
+                if batch.size >= _BATCH_CHUNKS or is_last:
+                    _finish(behind, plan, before, tick)
+                    behind.begin(partial(self._write, plan, batch.documents))
+                    batch, before = _Batch(), batch
+                if is_last:
+                    _finish(behind, plan, before, tick)
 
     def _cut(self, plan: Plan, item: ToLoad, file: Loaded) -> _Loaded | None:
         """A document cut into passages; None when the file failed or turned out to be known."""
@@ -145,7 +117,7 @@ class Stager:
             return None
         return _Loaded(document, self._chunker.passages(document), item.file.path, content_hash, version)
 
-    def _write(self, plan: Plan, batch: Sequence[_Loaded], go_on: Callable[[], None]) -> None:
+    def _write(self, plan: Plan, batch: Sequence[_Loaded], go_on: GoOn) -> None:
         """Embed and write documents; `go_on` is called now and then, and raises to stop it."""
         texts: dict[str, str] = {}
         wanted: dict[str, set[str]] = {}
@@ -171,7 +143,7 @@ class Stager:
         plan: Plan,
         texts: Mapping[str, str],
         wanted: Mapping[str, AbstractSet[str]],
-        go_on: Callable[[], None],
+        go_on: GoOn,
     ) -> None:
         """Give each source that wants one of these texts, by key, its vector, unless it has it."""
         holders = self._manifest.holders(texts, plan.generation)
@@ -190,7 +162,7 @@ class Stager:
         texts: Mapping[str, str],
         holders: Mapping[str, AbstractSet[str]],
         plan: Plan,
-        go_on: Callable[[], None],
+        go_on: GoOn,
     ) -> dict[str, Vectors]:
         """By key: copied where the same text has a vector of this model already, embedded otherwise."""
         vectors = self._copied(texts, holders, plan.generation)
@@ -216,3 +188,12 @@ class Stager:
         for source, wanted in by_holder.items():
             vectors |= self._store.vectors(collection_name(generation, source), wanted)
         return vectors
+
+
+def _finish(behind: Behind, plan: Plan, batch: _Batch, tick: Callable[[], None]) -> None:
+    """Wait for a batch; the time counts for the sources it is of."""
+    started = time.monotonic()
+    behind.join(tick)
+    seconds = time.monotonic() - started
+    for source, size in batch.sizes.items():
+        plan.source_report(source).seconds += seconds * size / batch.size

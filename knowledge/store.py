@@ -5,9 +5,9 @@ metadata filter costs nine times an unfiltered query.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import httpx
 import numpy as np
@@ -26,14 +26,24 @@ _NUMBERS_PER_REQUEST = 4_000_000
 """Some 21 MB on the way to a server, which takes 40."""
 
 
+class Near(NamedTuple):
+    """What a search of the store found."""
+
+    id: str
+    similarity: float
+    """Cosine."""
+    vector: Vectors | None = None
+    """Where it was asked for."""
+
+
 class VectorStore(Protocol):
     """Named collections of vectors. An unknown collection is an empty one. Errors are KnowledgeErrors."""
 
     def add(self, collection: str, ids: Sequence[str], vectors: Vectors) -> None:
         """Add vectors, shape (n, d); an id that is there already gets the new vector."""
 
-    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
-        """The `k` nearest by cosine similarity, best first: ids with their vectors."""
+    def query(self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False) -> list[Near]:
+        """The `k` nearest by cosine similarity, best first. A vector costs more on its way than all of the search."""
 
     def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """The vectors of those ids that are there."""
@@ -86,19 +96,24 @@ class ChromaStore:
         if ids:
             self._run(work)
 
-    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+    def query(self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False) -> list[Near]:
         """See `VectorStore`. Approximate (HNSW)."""
 
-        def work() -> dict[str, Vectors]:
+        def work() -> list[Near]:
             found = self._find(collection)
             if found is None or k < 1:
-                return {}
+                return []
             result = found.query(
                 query_embeddings=np.asarray([vector], dtype=np.float32),
                 n_results=k,
-                include=["embeddings"],
+                include=["distances", "embeddings"] if with_vectors else ["distances"],
             )
-            return _by_id(result["ids"][0], (result["embeddings"] or [[]])[0])
+            ids, distances = result["ids"][0], (result["distances"] or [[]])[0]
+            embeddings = (result["embeddings"] or [[]])[0] if with_vectors else [None] * len(ids)
+            return [
+                Near(id_, 1.0 - float(distance), None if one is None else np.asarray(one, dtype=np.float32))
+                for id_, distance, one in zip(ids, distances, embeddings, strict=True)
+            ]
 
         return self._run(work)
 
@@ -113,7 +128,8 @@ class ChromaStore:
             for start in range(0, len(ids), _PAGE):
                 result = found.get(ids=list(ids[start : start + _PAGE]), include=["embeddings"])
                 embeddings = result["embeddings"]
-                vectors |= _by_id(result["ids"], [] if embeddings is None else embeddings)
+                for id_, vector in zip(result["ids"], [] if embeddings is None else embeddings, strict=True):
+                    vectors[id_] = np.asarray(vector, dtype=np.float32)
             return vectors
 
         return self._run(work)
@@ -292,10 +308,6 @@ def _open_server(server: ChromaServer) -> "ClientAPI":
         session.timeout = TIMEOUT
         session.event_hooks = {"response": [server.check]}
     return client
-
-
-def _by_id(ids: Sequence[str], embeddings: Iterable[Any]) -> dict[str, Vectors]:
-    return {id_: np.asarray(vector, dtype=np.float32) for id_, vector in zip(ids, embeddings, strict=True)}
 
 
 def _close(client: "ClientAPI") -> None:

@@ -131,7 +131,7 @@ class Reindex:
 
     async def _cancel(self, _: Request) -> str:
         if self._reindexing.cancel():
-            return "Stopping at the next file; what people see stays as it was."
+            return "Stopping; what people see stays as it was."
         return "No source is being read."
 
     def _chosen(self, request: Request) -> str | None:

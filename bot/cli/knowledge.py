@@ -21,6 +21,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(measures, name="eval")
 
 
+_PLACES = 5
+"""Of a text that stands in many documents, so many others are named."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -38,7 +41,7 @@ def search(
 
     from bot.errors import UsageError
     from bot.library import open_library
-    from bot.reports import hit_json
+    from bot.reports import hit_json, other_places
     from knowledge.filters import parse, without_filters
 
     if not without_filters(query).strip():
@@ -62,8 +65,11 @@ def search(
         console.print(f"[bold]{hit.score:.3f}[/]  ", end="")
         console.print(hit.chunk.context, style="bold", markup=False)
         console.print(hit.chunk.uri, style="dim", markup=False)
-        for copy in hit.copies:
-            console.print(f"also in {copy.uri}", style="dim", markup=False)
+        others = other_places(hit)
+        for uri in others[:_PLACES]:
+            console.print(f"also in {uri}", style="dim", markup=False)
+        if len(others) > _PLACES:
+            console.print(f"and in {len(others) - _PLACES} more", style="dim", markup=False)
         console.print(hit.chunk.text + "\n", markup=False)
 
 

@@ -54,7 +54,7 @@ class Batcher:
             sequences=llama.sequences,
             block=llama.block,
             idle=llama.idle_cells,
-            shelf=llama.shelf_bytes,
+            copies=llama.copies_bytes,
             whole=llama.whole,
         )
         self._pace = pace or Pace()
@@ -105,7 +105,7 @@ class Batcher:
             python_seconds=self._python_seconds,
             cells=self._context.cells,
             cells_used=self.cache.tree.cells + self._loose(),
-            cached_sequences=self.cache.tree.kept + len(self.cache.shelf),
+            cached_sequences=self.cache.tree.kept + len(self.cache.copies),
         )
 
     def woke(self) -> None:

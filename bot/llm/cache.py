@@ -1,7 +1,7 @@
 """The key-value cache: the prefix tree and llama.cpp's memory, changed together.
 
 Each sequence is running or kept for later. What is kept is evicted, least recently used first, when its cells
-or its number are needed, and laid on the shelf, from where it comes back when somebody begins with the same; a
+or its number are needed, and laid aside as a copy, which comes back when somebody begins with the same; a
 running sequence is never touched. Before a request is let in, the cells that all running ones may come to need
 are counted, so that none of them can run out of room half-way.
 """
@@ -9,33 +9,33 @@ are counted, so that none of them can run out of room half-way.
 from collections.abc import Mapping, Sequence
 
 from bot.llm.context import Context
+from bot.llm.copies import Copies
 from bot.llm.prefix import Match, PrefixTree
-from bot.llm.shelf import Shelf
 
 WORTH_A_MARK = 64
 """Tokens that have to be spared for a sequence to be kept at its branch."""
 _DEEP = 1000
 """Tokens of a thread from which on half a block costs more than a whole one (0.5B model, 64 tokens in a block)."""
 _WORTH_PASTING = 16
-"""Tokens more than the cache has, from which on a copy is taken from the shelf."""
+"""Tokens more than the cache has, from which on a copy is pasted."""
 
 
 class Cache:
     """The sequences in one context."""
 
     def __init__(
-        self, context: Context, *, sequences: int, block: int, idle: int, shelf: int, whole: bool
+        self, context: Context, *, sequences: int, block: int, idle: int, copies: int, whole: bool
     ) -> None:
         """
         Args:
             sequences: how many may exist, running and kept ones together.
             block: tokens below which reading them is slow (see `Llama.block`).
             idle: cells that may be kept for later while anything runs; what ran last stays until then.
-            shelf: bytes for copies of what is evicted.
+            copies: bytes for copies of what is evicted.
             whole: the model cannot drop the end of a sequence (see `PrefixTree`).
         """
         self._block = block
-        self._most = shelf
+        self._copies_bytes = copies
         self._context = context
         self._whole = whole
         self._count = sequences
@@ -46,12 +46,12 @@ class Cache:
         """Forget everything, running sequences too."""
         self._context.clear()
         self.tree = PrefixTree(whole=self._whole)
-        self.shelf = Shelf(most=self._most, whole=self._whole)
+        self.copies = Copies(most=self._copies_bytes, whole=self._whole)
         self._free = list(range(self._count - 1, -1, -1))
 
     def known(self, prompt: Sequence[int]) -> int:
         """Tokens of a prompt that would not have to be read. The last one always is: its logits are needed."""
-        match, copy = self.tree.match(prompt[:-1]), self.shelf.match(prompt[:-1])
+        match, copy = self.tree.match(prompt[:-1]), self.copies.match(prompt[:-1])
         return max(match.length if match else 0, copy.length if copy else 0)
 
     def open(
@@ -102,7 +102,7 @@ class Cache:
         """
         if not self._whole:
             return 0
-        common = max(self.tree.common(prompt[:-1]), self.shelf.common(prompt[:-1]))
+        common = max(self.tree.common(prompt[:-1]), self.copies.common(prompt[:-1]))
         return common if common >= self.known(prompt) + WORTH_A_MARK else 0
 
     def mark(self, sequence: int) -> None:
@@ -134,11 +134,11 @@ class Cache:
         oldest = self.tree.oldest()
         if oldest is None:
             return False
-        tokens = self.tree.tokens(oldest)
-        if self.shelf.wants(tokens, self._context.size(oldest)):
-            copy = self._context.copy(oldest)
-            if copy is not None:
-                self.shelf.put(tokens, copy)
+        tokens, size = self.tree.tokens(oldest), self._context.size(oldest)
+        if self.copies.make_room(tokens, size):
+            state = self._context.copy(oldest, size)
+            if state is not None:
+                self.copies.put(tokens, state)
         self.tree.drop(oldest)
         self._remove(oldest)
         return True
@@ -188,21 +188,29 @@ class Cache:
             self._empty(sequence)
 
     def _paste(self, sequence: int, prompt: Sequence[int]) -> None:
-        """Begin with a copy from the shelf instead, where that has clearly more."""
-        copy = self.shelf.match(prompt)
+        """Begin with a copy instead, where one has clearly more and may fit."""
+        copy = self.copies.match(prompt)
         if copy is None or copy.length < self.tree.length(sequence) + _WORTH_PASTING:
             return
+        others = [other for other in self.tree.running if other != sequence]
+        if copy.held > self._context.cells - self.tree.held(others):
+            return
+        tokens, state = self.copies.take(copy)
         self._empty(sequence)
-        tokens, state = self.shelf.take(copy)
         pasted = self._context.paste(sequence, state)
         while not pasted and self.evict():
             pasted = self._context.paste(sequence, state)
-        if pasted and copy.length < len(tokens):
+        if pasted and copy.length < copy.held:
             self._context.cut(sequence, copy.length)
         if pasted and self._has(sequence, copy.length):
             self.read(sequence, tokens[: copy.length])
-        else:
-            self._context.remove(sequence)
+            return
+        self.copies.drop(copy)
+        self._context.remove(sequence)
+        if (match := self.tree.match(prompt)) is not None:
+            self.tree.drop(sequence)
+            self.tree.start(sequence, match)
+            self._share(match, sequence)
 
     def _has(self, sequence: int, length: int) -> bool:
         first, last = self._context.span(sequence)

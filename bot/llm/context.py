@@ -120,15 +120,18 @@ class Context:
         """Bytes that a copy of the sequence takes."""
         return int(self._api.llama_state_seq_get_size(self._handle, sequence))
 
-    def copy(self, sequence: int) -> npt.NDArray[np.uint8] | None:
-        """What the sequence holds, to `paste` it into another one; None where llama.cpp cannot tell."""
-        data = np.empty(self.size(sequence), dtype=np.uint8)
+    def copy(self, sequence: int, size: int) -> npt.NDArray[np.uint8] | None:
+        """What the sequence holds, of that `size`, to `paste` it into another one; None where that fails."""
+        try:
+            data = np.empty(size, dtype=np.uint8)
+        except MemoryError:
+            return None
         pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
-        copied = self._api.llama_state_seq_get_data(self._handle, pointer, data.size, sequence)
-        return data if copied == data.size else None
+        copied = self._api.llama_state_seq_get_data(self._handle, pointer, size, sequence)
+        return data if copied == size else None
 
     def paste(self, sequence: int, data: npt.NDArray[np.uint8]) -> bool:
-        """Fill an empty sequence with a copy; False, and it stays empty, where there is no room."""
+        """Fill an empty sequence with a copy; False where there is no room: what it then holds has to be removed."""
         pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         taken = self._api.llama_state_seq_set_data(self._handle, pointer, data.size, sequence)
         return bool(taken == data.size)

@@ -54,8 +54,8 @@ class Engine:
             parallel: answers written at once; 0 takes what memory allows, at most 8.
             lora: adapters to apply for everybody, each with its scale (1.0 as trained).
             speculation: guess tokens from the prompt where that pays; never changes a greedy answer.
-            slice_tokens: of prompts to read in a step while answers are written; 0 takes what the machine
-                reads in about a second.
+            slice_tokens: of prompts to read in a step while answers are written, about; 0 takes what the machine
+                reads in a second.
         """
         self._path = path
         self._options = LoadOptions(

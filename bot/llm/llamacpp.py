@@ -33,8 +33,10 @@ _KEPT = 32
 """Sequences that may be kept for later beside the running ones."""
 _KEPT_STATES = 4
 """As many where each needs a state of its own, of fixed size (recurrent models)."""
-_SHELF_SHARE = 8
-"""The part of the free memory (1/8) that copies of finished sequences may take."""
+_COPIES_SHARE = 8
+"""The part of the memory (1/8) that is free with all loaded, which copies of finished sequences may take."""
+_MOST_COPIES = 4 * 2**30
+"""Bytes."""
 _LOG_ERROR = 4  # GGML_LOG_LEVEL_ERROR in ggml.h
 
 
@@ -82,13 +84,12 @@ class Llama:
             """Tokens of a prompt from which on a step reads them fast. On a CPU, attention over fewer works row by row:
             behind 4,000 tokens, 63 took a 0.5B model 2.9 s, and 64 took 1.1 s."""
             self.capacity = self._choose_capacity(path, options)
-            self.idle_cells = 0 if self.apart else self.capacity.cells
-            """How much may be kept in the cache for requests to come while others run. On a CPU, attention passes
-            over every cell in use, whoever's it is; see `Shelf`."""
-            self.shelf_bytes = (available_memory() or 0) // _SHELF_SHARE
             self.sequences = self.capacity.parallel + (_KEPT_STATES if recurrent else _KEPT)
             self.context = self._open_context(options)
             self._apply_adapters(options.lora)
+            self.copies_bytes = min((available_memory() or 0) // _COPIES_SHARE, _MOST_COPIES)
+            self.idle_cells = self._choose_idle(path)
+            """How much may be kept in the cache for requests to come while others run."""
             self.whole = api.llama_model_n_swa(self._model) > 0 or not self.context.can_cut()
             """Sequences can only be used as they are: their ends cannot be dropped (recurrent models), or their
             beginnings may be missing (sliding windows)."""
@@ -149,6 +150,14 @@ class Llama:
             cell_bytes=inspect(path).kv_bytes_per_token,
             free_bytes=free,
         )
+
+    def _choose_idle(self, path: Path) -> int:
+        """On a CPU, attention passes over every cell in use, whoever's it is: what nobody needs now is better laid
+        aside (see `Copies`), where there is memory for it."""
+        if not self.apart:
+            return self.capacity.cells
+        one = self.context_window * inspect(path).kv_bytes_per_token
+        return 0 if self.copies_bytes >= one else self.context_window
 
     def _open_context(self, options: LoadOptions) -> Context:
         cells = self.capacity.cells

@@ -6,7 +6,7 @@ with the machine's load, so that newer steps count more.
 """
 
 SLICE_SECONDS = 1.0
-"""How long a slice of a prompt may hold up the answers that are being written."""
+"""About how long a slice of a prompt may hold up the answers that are being written."""
 STEP_SECONDS = 10.0
 """How long a slice may take while nobody writes: a step that takes minutes looks like one that hangs."""
 SLICE_UNIT = 64

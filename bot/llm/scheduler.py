@@ -50,7 +50,8 @@ class Scheduler:
             parallel: requests that may run at once.
             batch: tokens of a step at most.
             block: tokens of a prompt below which reading is slow (see `Llama.block`); slices leave no part of one.
-            slice_tokens: of prompts, in a step that also writes; 0 lets the measured pace decide.
+            slice_tokens: of prompts, in a step that also writes, or up to a block more; 0 lets the measured pace
+                decide.
             speculation: guess tokens where it pays.
         """
         self.running: list[Running] = []
@@ -124,13 +125,13 @@ class Scheduler:
         )
 
     def _read(self, running: Running, room: int, *, most: int) -> Part:
-        """A slice of a prompt that leaves whole blocks: what is odd is read first, while attention has little to
-        look at. A slice has a block at least, up to `most`, though there be less room."""
+        """A slice of a prompt, `room` tokens or less. Where a block has room, it leaves whole ones, for which it may
+        have up to a block more: what is odd is read first, while attention has little to look at."""
         start, reading = running.evaluated, running.reading
         count = min(room, reading)
         if room >= self._block:
             odd = reading % self._block
-            count = odd + max(room - odd, 0) // self._block * self._block
+            count = odd + (room - odd) // self._block * self._block
             if count < self._block:
                 count += self._block
             count = min(count, reading, most)

@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from knowledge.embedding import Vectors
+from knowledge.store import Near
 
 
 def word_tokenizer() -> Tokenizer:
@@ -61,10 +62,12 @@ class MemoryStore:
         if ids:
             self.data.setdefault(collection, {}).update(zip(ids, vectors, strict=True))
 
-    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
-        stored = self.data.get(collection, {})
-        ranked = sorted(stored, key=lambda id_: (-float(np.dot(stored[id_], vector)), id_))
-        return {id_: stored[id_] for id_ in ranked[: max(k, 0)]}
+    def query(self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False) -> list[Near]:
+        found = [
+            Near(id_, float(np.dot(other, vector)), other if with_vectors else None)
+            for id_, other in self.data.get(collection, {}).items()
+        ]
+        return sorted(found, key=lambda near: (-near.similarity, near.id))[: max(k, 0)]
 
     def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
         stored = self.data.get(collection, {})

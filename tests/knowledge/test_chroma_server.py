@@ -67,7 +67,7 @@ def test_a_token_is_asked_for_shown_and_refused(proxy: Proxy, behind: ChromaServ
         ChromaStore(replace(behind, token="wrong")).count("parley-a")
     store = ChromaStore(replace(behind, token=TOKEN))
     store.add("parley-a", IDS, VECTORS)
-    assert list(store.query("parley-a", VECTORS[1], 1)) == ["b"]
+    assert store.query("parley-a", VECTORS[1], 1)[0].id == "b"
     proxy.token = "changed"  # while Parley runs
     with pytest.raises(VectorServerError, match="refuses the token"):
         store.count("parley-a")

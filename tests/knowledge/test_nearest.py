@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from knowledge.embedding import Vectors
 from knowledge.nearest import FEW, compared, nearest
+from knowledge.store import Near
 from knowledge.versions import collection_name
 from tests.knowledge.fakes import MemoryStore
 
@@ -21,9 +22,9 @@ class Counting(MemoryStore):
         self.asked: list[int] = []
         self.fetched = 0
 
-    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+    def query(self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False) -> list[Near]:
         self.asked.append(k)
-        return super().query(collection, vector, k)
+        return super().query(collection, vector, k, with_vectors=with_vectors)
 
     def vectors(self, collection: str, ids: Sequence[str]) -> dict[str, Vectors]:
         self.fetched += len(ids)
@@ -58,7 +59,8 @@ def test_it_finds_the_nearest_that_are_wanted(wanted: list[tuple[str, int]], lim
     for search in (nearest, compared):
         found = search(store, QUESTION, keys, generation=GENERATION, limit=limit)
         assert list(found) == best
-        assert [float(vector @ QUESTION) for vector in found.values()] == [every[key] for key in best]
+        stored = {key: one for data in store.data.values() for key, one in data.items()}
+        assert all(one is None or one is stored[key] for key, one in found.items())
 
 
 def test_a_collection_of_which_nothing_is_wanted_is_not_looked_at() -> None:
@@ -66,6 +68,18 @@ def test_a_collection_of_which_nothing_is_wanted_is_not_looked_at() -> None:
     store.fill("staged", names("s", 500))
     assert nearest(store, QUESTION, {"staged": set()}, generation=GENERATION, limit=50) == {}
     assert store.asked == []
+
+
+def test_the_vectors_come_along_where_they_will_be_needed() -> None:
+    """Of one source; those of many sources are mostly not among the nearest of all."""
+    store = Counting()
+    for source in ("a", "b"):
+        store.fill(source, names(source, 60))
+    one = nearest(store, QUESTION, {"a": set(names("a", 60)), "b": set()}, generation=GENERATION, limit=5)
+    both = {source: set(names(source, 60)) for source in ("a", "b")}
+    two = nearest(store, QUESTION, both, generation=GENERATION, limit=5)
+    assert [vector is not None for vector in one.values()] == [True] * 5
+    assert list(two.values()) == [None] * 5
 
 
 def test_a_few_among_many_are_compared_one_by_one() -> None:

@@ -17,7 +17,7 @@ from knowledge.manifest import Manifest
 from knowledge.recency import Recency
 from knowledge.retriever import Retriever
 from knowledge.sources import FolderSource
-from knowledge.store import ChromaStore, VectorStore
+from knowledge.store import ChromaStore, Near, VectorStore
 from knowledge.versions import collection_name
 from tests.knowledge.fakes import HashingEmbedder, MemoryStore
 
@@ -228,9 +228,9 @@ class WatchedStore(MemoryStore):
         self.queried: list[str] = []
         self.refreshed = 0
 
-    def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+    def query(self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False) -> list[Near]:
         self.queried.append(collection)
-        return super().query(collection, vector, k)
+        return super().query(collection, vector, k, with_vectors=with_vectors)
 
     def refresh(self) -> None:
         self.refreshed += 1
@@ -320,11 +320,13 @@ def test_what_a_sync_publishes_during_a_search_is_found(corpus: Corpus) -> None:
     class Syncing(MemoryStore):
         """Publishes everything anew just when it is searched."""
 
-        def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+        def query(
+            self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False
+        ) -> list[Near]:
             if not published:
                 published.append(collection)
                 corpus.add(**{name: f"{text} Now." for name, text in HANDBOOK.items()})
-            return super().query(collection, vector, k)
+            return super().query(collection, vector, k, with_vectors=with_vectors)
 
     store = Syncing()
     assert isinstance(corpus.store, MemoryStore)
@@ -342,11 +344,13 @@ def test_the_model_that_takes_over_during_a_search_answers_it(corpus: Corpus) ->
     class Syncing(MemoryStore):
         """Gets the vectors of another model just when it is searched."""
 
-        def query(self, collection: str, vector: Vectors, k: int) -> dict[str, Vectors]:
+        def query(
+            self, collection: str, vector: Vectors, k: int, *, with_vectors: bool = False
+        ) -> list[Near]:
             if corpus.embedder is before:
                 corpus.embedder = new
                 corpus.add(**{name: f"{text} Now." for name, text in HANDBOOK.items()})
-            return super().query(collection, vector, k)
+            return super().query(collection, vector, k, with_vectors=with_vectors)
 
     store = Syncing()
     assert isinstance(corpus.store, MemoryStore)

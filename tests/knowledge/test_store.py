@@ -52,24 +52,28 @@ VECTORS = unit_vectors(20)
 IDS = [f"id{number}" for number in range(20)]
 
 
-def test_the_nearest_come_first_with_their_vectors(store: VectorStore) -> None:
+def test_the_nearest_come_first_with_their_cosine(store: VectorStore) -> None:
     store.add("parley-a", IDS, VECTORS)
     cosines = VECTORS @ VECTORS[3]
     expected = [IDS[row] for row in np.argsort(-cosines)[:4]]
-    found = store.query("parley-a", VECTORS[3], 4)
-    assert list(found) == expected
-    for id_, vector in found.items():
-        assert vector == pytest.approx(VECTORS[IDS.index(id_)], abs=1e-6)
+    for with_vectors in (False, True):
+        found = store.query("parley-a", VECTORS[3], 4, with_vectors=with_vectors)
+        assert [near.id for near in found] == expected
+        assert [near.similarity for near in found] == pytest.approx(sorted(cosines)[::-1][:4], abs=1e-5)
+        for near in found:
+            assert (near.vector is not None) == with_vectors
+            if near.vector is not None:
+                assert near.vector == pytest.approx(VECTORS[IDS.index(near.id)], abs=1e-6)
 
 
 def test_asking_for_more_than_there_is_gives_all(store: VectorStore) -> None:
     store.add("parley-a", IDS[:3], VECTORS[:3])
     assert len(store.query("parley-a", VECTORS[0], 50)) == 3
-    assert store.query("parley-a", VECTORS[0], 0) == {}
+    assert store.query("parley-a", VECTORS[0], 0) == []
 
 
 def test_an_unknown_collection_is_empty(store: VectorStore) -> None:
-    assert store.query("parley-a", VECTORS[0], 3) == {}
+    assert store.query("parley-a", VECTORS[0], 3) == []
     assert store.count("parley-a") == 0
     assert store.ids("parley-a") == set()
     assert store.vectors("parley-a", IDS) == {}
@@ -99,7 +103,7 @@ def test_deleted_vectors_are_gone_and_unknown_ids_do_not_matter(store: VectorSto
     store.add("parley-a", IDS, VECTORS)
     store.delete("parley-a", [*IDS[5:], "never"])
     assert store.ids("parley-a") == set(IDS[:5])
-    assert set(store.query("parley-a", VECTORS[10], 20)) == set(IDS[:5])
+    assert {near.id for near in store.query("parley-a", VECTORS[10], 20)} == set(IDS[:5])
     assert set(store.vectors("parley-a", IDS)) == set(IDS[:5])
 
 
@@ -128,7 +132,7 @@ def test_chroma_remembers_and_takes_more_than_one_page(place: Path | ChromaServe
     assert store.count("parley-a") == 2_500
     assert store.ids("parley-a") == set(ids)
     assert len(store.vectors("parley-a", ids)) == 2_500
-    assert list(store.query("parley-a", vectors[7], 1)) == ["c7"]
+    assert store.query("parley-a", vectors[7], 1)[0].id == "c7"
     store.close()
 
 
@@ -139,7 +143,7 @@ def test_chroma_is_searched_while_it_is_written_and_refreshed(chroma: ChromaStor
     def search() -> int:
         searches = 0
         while not stop.is_set():
-            assert next(iter(chroma.query("parley-a", VECTORS[0], 3))) == "id0"
+            assert chroma.query("parley-a", VECTORS[0], 3)[0].id == "id0"
             searches += 1
         return searches
 
@@ -159,7 +163,7 @@ def test_a_collection_that_another_process_drops_is_empty_and_made_anew(chroma_s
     ours, theirs = ChromaStore(chroma_server), ChromaStore(chroma_server)
     ours.add("parley-a", IDS, VECTORS)
     theirs.drop("parley-a")
-    assert ours.query("parley-a", VECTORS[0], 3) == {}
+    assert ours.query("parley-a", VECTORS[0], 3) == []
     theirs.add("parley-a", IDS[:2], VECTORS[:2])
     assert ours.count("parley-a") == 2
     theirs.drop("parley-a")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.llm import cache as cache_module
 from bot.llm.context import NO_ROOM
+from bot.llm.copies import State
 from bot.llm.generation import TokenLogprob
 from bot.llm.llamacpp import Llama
 from bot.llm.pace import Pace
@@ -121,8 +122,9 @@ ACTIONS = st.lists(
     actions=ACTIONS,
     eager=st.booleans(),
     slice_tokens=st.sampled_from([0, 7, 64]),
-    shelf_bytes=st.sampled_from([0, 50_000, 10_000_000]),
+    copies_bytes=st.sampled_from([0, 50_000, 10_000_000]),
     idle_cells=st.sampled_from([0, CELLS]),
+    block=st.sampled_from([1, 64]),
 )
 def test_everybody_is_answered_as_if_alone(
     any_llama: Llama,
@@ -130,10 +132,11 @@ def test_everybody_is_answered_as_if_alone(
     actions: list[tuple[Any, ...]],
     eager: bool,
     slice_tokens: int,
-    shelf_bytes: int,
+    copies_bytes: int,
     idle_cells: int,
+    block: int,
 ) -> None:
-    any_llama.shelf_bytes, any_llama.idle_cells = shelf_bytes, idle_cells
+    any_llama.copies_bytes, any_llama.idle_cells, any_llama.block = copies_bytes, idle_cells, block
     here = Stepped.over(any_llama, slice_tokens=slice_tokens, pace=Eager() if eager else Pace())
     prompts = []
     for action in actions:
@@ -258,7 +261,7 @@ def test_a_prompt_waits_for_another_that_has_the_same_beginning(llama: Llama) ->
 
 
 def test_who_ran_before_leaves_the_cache_to_those_who_run(llama: Llama) -> None:
-    """And comes back from the shelf, with every token."""
+    """And comes back, with every token."""
     here = Stepped.over(llama)
     prompts = [f"{word} {LONG}" for word in ("One", "Two", "Three")]
     for prompt in prompts:
@@ -281,7 +284,7 @@ def test_who_ran_before_leaves_the_cache_to_those_who_run(llama: Llama) -> None:
 def test_without_memory_for_copies_what_leaves_the_cache_is_read_again(
     llama: Llama, alone: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(llama, "shelf_bytes", 0)
+    monkeypatch.setattr(llama, "copies_bytes", 0)
     here = Stepped.over(llama)
     for prompt in ("One " + LONG, "Two " + LONG, "One " + LONG):
         heard = here.ask(prompt)
@@ -292,18 +295,34 @@ def test_without_memory_for_copies_what_leaves_the_cache_is_read_again(
     assert usage.cached_tokens < 8
 
 
-def test_a_copy_that_does_not_fit_is_read_again(
+def test_where_a_copy_cannot_be_pasted_what_is_shared_stays_shared(
     llama: Llama, alone: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = Stepped.over(llama)
-    for prompt in ("One " + LONG, "Two " + LONG):
+    longer = LONG + "Breakfast is not. " * 8
+    for prompt in (longer, "Two " + LONG):
         here.ask(prompt)
         here.finish()
-    monkeypatch.setattr(llama.context, "paste", lambda sequence, data: False)
-    heard = here.ask("One " + LONG)
+    running = here.ask(LONG, max_tokens=100)
+    here.batcher.step()
+    tried: list[int] = []
+
+    def paste(sequence: int, data: State) -> bool:
+        tried.append(sequence)
+        return False
+
+    monkeypatch.setattr(llama.context, "paste", paste)
+    heard = [here.ask(longer), here.ask(longer + "Who?")]
+    while not all(one.ended for one in heard):
+        here.batcher.step()
+        here.agrees_with_memory()
+    running.close()
     here.finish()
-    here.agrees_with_memory()
-    _same(heard, alone.answer("One " + LONG, 12))
+    assert len(tried) == 1  # a copy that cannot be pasted is not tried again
+    usage = heard[0].pieces[-1].usage
+    assert usage
+    assert usage.cached_tokens >= len(llama.vocabulary.tokens_of(LONG)) - 1
+    _same(heard[0], alone.answer(longer, 12))
 
 
 def test_who_does_not_fit_waits_and_nobody_fails(llama: Llama) -> None:

@@ -152,16 +152,15 @@ class Visitor:
 
     async def _keep(self, answer: Answer, suffix: str) -> Page:
         body, etag, modified = answer.body, answer.etag, answer.modified
-        changed = self._changed.get(answer.url, "")
         links: tuple[str, ...] = ()
         if suffix == ".html":
             try:
                 content = await self._reader.read(body, charset=answer.charset, url=str(answer.url))
                 body, links = content.html, self._own(content.links, answer.url)
             except UnreadableError:
-                # Its own loader finds the same and reports the file by name. The next time it is read again, or where
-                # it leads would never be known.
-                etag = modified = changed = ""
+                # Its own loader finds the same and reports the file by name. The next time it is asked for in full, or
+                # where it leads would never be known; where a sitemap knows it, once a day.
+                etag = modified = ""
         elif suffix in _PLAIN and answer.charset:
             body = _in_utf8(body, answer.charset)
         page = Page(
@@ -169,7 +168,7 @@ class Visitor:
             suffix=suffix,
             etag=etag,
             modified=modified,
-            changed=changed,
+            changed=self._changed.get(answer.url, ""),
             checked=time.time(),
             links=links,
         )

@@ -25,9 +25,11 @@ class Copy:
     number: int
     length: int
     """Tokens that are the same."""
+    held: int
+    """Tokens that it has."""
 
 
-class Shelf:
+class Copies:
     """Copies by their tokens, up to a size; the least recently used makes room."""
 
     def __init__(self, *, most: int, whole: bool = False) -> None:
@@ -54,7 +56,7 @@ class Shelf:
         for number, held in self._tokens.items():
             common = _common(held, wanted)
             if common and not (self._whole and common < len(held)) and (not best or common >= best.length):
-                best = Copy(number, common)
+                best = Copy(number, common, len(held))
         return best
 
     def common(self, tokens: Sequence[int]) -> int:
@@ -63,35 +65,44 @@ class Shelf:
         return max((_common(held, wanted) for held in self._tokens.values()), default=0)
 
     def take(self, copy: Copy) -> tuple[list[int], State]:
-        """A copy's tokens and its state. It stays: others may begin with the same."""
-        held = self._tokens.pop(copy.number)
-        self._tokens[copy.number] = held
-        return held.tolist(), self._states[copy.number]
+        """A copy's tokens and its state. It stays for others that begin as it does, unless who takes it takes all."""
+        held, state = self._tokens[copy.number], self._states[copy.number]
+        if copy.length == copy.held and not self._whole:
+            self.drop(copy)
+        else:
+            self._touch(copy.number)
+        return held.tolist(), state
 
-    def wants(self, tokens: Sequence[int], size: int) -> bool:
-        """Whether a sequence is worth copying: it fits, and nothing here says the same and more."""
+    def drop(self, copy: Copy) -> None:
+        """Forget it, if it is there."""
+        if copy.number in self._tokens:
+            self._drop(copy.number)
+
+    def make_room(self, tokens: Sequence[int], size: int) -> bool:
+        """Make room for a copy of so many bytes; False when it is not worth one: it does not fit, or something here
+        says the same and more."""
         if not 0 < size <= self._most:
             return False
         wanted = _array(tokens)
-        for number, held in self._tokens.items():
-            enough = len(held) == len(wanted) if self._whole else len(held) >= len(wanted)
-            if enough and _common(held, wanted) == len(wanted):
-                self._tokens[number] = self._tokens.pop(number)
+        for number, held in list(self._tokens.items()):
+            common = _common(held, wanted)
+            if common == len(wanted) and (len(held) == common or not self._whole):
+                self._touch(number)
                 return False
+            if common == len(held) and not self._whole:  # it is only the beginning of the new one
+                self._drop(number)
+        while self._tokens and self.size + size > self._most:
+            self._drop(next(iter(self._tokens)))
         return True
 
     def put(self, tokens: Sequence[int], state: State) -> None:
-        """Keep a copy, in place of those that are only its beginning."""
-        new = _array(tokens)
-        if not self._whole:
-            for number, held in list(self._tokens.items()):
-                if _common(held, new) == len(held):
-                    self._drop(number)
-        while self._tokens and self.size + state.nbytes > self._most:
-            self._drop(next(iter(self._tokens)))
+        """Keep a copy for which there is room."""
         number = next(self._numbers)
-        self._tokens[number], self._states[number] = new, state
+        self._tokens[number], self._states[number] = _array(tokens), state
         self.size += state.nbytes
+
+    def _touch(self, number: int) -> None:
+        self._tokens[number] = self._tokens.pop(number)
 
     def _drop(self, number: int) -> None:
         del self._tokens[number]
