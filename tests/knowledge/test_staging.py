@@ -3,14 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from knowledge import staging
 from knowledge.embedding import Vectors
 from knowledge.planning import Progress
+from knowledge.sources import FolderSource
 from tests.knowledge.fakes import HashingEmbedder
-from tests.knowledge.setting import Setting
+from tests.knowledge.setting import EVERYONE, Setting
 
 PATIENCE = 20.0
 
@@ -68,7 +70,7 @@ def test_a_sync_can_be_stopped_while_it_embeds_and_is_continued(setting: Setting
     setting.write(a="alpha")
     with pytest.raises(EnoughError):
         setting.index.sync(setting.sources, on_progress=stop)
-    assert not any(thread.name.startswith("stage") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("behind") for thread in threading.enumerate())
     assert setting.texts() == []
     setting.embedder = HashingEmbedder()
     setting.sync()
@@ -87,3 +89,56 @@ def test_what_fails_behind_is_told_and_nothing_of_it_is_shown(setting: Setting) 
     with pytest.raises(EnoughError):
         setting.sync()
     assert setting.texts() == []
+
+
+def test_nothing_more_is_read_once_a_batch_has_failed(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "_BATCH_CHUNKS", 2)
+    failing = threading.Event()
+    seen = []
+
+    class Broken(HashingEmbedder):
+        def embed_documents(
+            self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None
+        ) -> Vectors:
+            failing.set()
+            raise EnoughError
+
+    def note(progress: Progress) -> None:
+        if progress.stage == "index":
+            seen.append(progress.detail)
+            if progress.detail == "c.md":
+                assert failing.wait(PATIENCE)
+                time.sleep(1)  # for the error to arrive
+
+    setting.embedder = Broken()
+    setting.write(a="alpha", b="beta", c="gamma", d="delta")
+    with pytest.raises(EnoughError):
+        setting.index.sync(setting.sources, on_progress=note)
+    assert "d.md" not in seen
+
+
+def test_a_source_is_charged_for_what_is_its_own(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(staging, "_BATCH_CHUNKS", 1)
+    took = 0.5
+
+    class SlowWithAlpha(HashingEmbedder):
+        def embed_documents(
+            self, texts: Sequence[str], *, on_progress: Callable[[int], None] | None = None
+        ) -> Vectors:
+            if any("alpha" in text for text in texts):
+                time.sleep(took)
+            return super().embed_documents(texts, on_progress=on_progress)
+
+    setting.embedder = SlowWithAlpha()
+    setting.write(a="alpha")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.md").write_text("beta")
+    setting.sources.append(FolderSource("other", other, EVERYONE))
+    slow, fast = setting.sync().sources
+    assert slow.seconds >= took * 0.9
+    assert fast.seconds < slow.seconds

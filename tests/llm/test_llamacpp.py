@@ -38,6 +38,18 @@ def test_the_cache_is_as_large_as_the_files_own_measure_allows(
         llama.free()
 
 
+@pytest.mark.parametrize(("free", "idle", "copies"), [(0, 256, 0), (2**24, 0, 2**21), (2**50, 0, 4 * 2**30)])
+def test_threads_stay_in_the_cache_where_there_is_no_memory_for_copies(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, free: int, idle: int, copies: int
+) -> None:
+    monkeypatch.setattr(llamacpp, "available_memory", lambda: free)
+    loaded = load(tiny, context=256, parallel=2, cells=1024)
+    try:
+        assert (loaded.idle_cells, loaded.copies_bytes) == (idle, copies)
+    finally:
+        loaded.free()
+
+
 def test_the_reason_is_that_of_the_last_step_and_errors_do_not_pile_up(llama: Llama) -> None:
     for number in range(100):
         llama._log(ERROR, f"parse: error {number}".encode(), None)
