@@ -312,17 +312,32 @@ def test_where_a_copy_cannot_be_pasted_what_is_shared_stays_shared(
         return False
 
     monkeypatch.setattr(llama.context, "paste", paste)
-    heard = [here.ask(longer), here.ask(longer + "Who?")]
-    while not all(one.ended for one in heard):
+    heard = here.ask(longer)
+    tokens, shared = llama.vocabulary.tokens_of(longer), len(llama.vocabulary.tokens_of(LONG))
+    assert here.batcher.cache.copies.common(tokens) > shared + 16
+    while not tried:
         here.batcher.step()
-        here.agrees_with_memory()
+    here.agrees_with_memory()
+    assert here.batcher.cache.copies.common(tokens) <= shared  # what cannot be pasted is not tried again
     running.close()
     here.finish()
-    assert len(tried) == 1  # a copy that cannot be pasted is not tried again
-    usage = heard[0].pieces[-1].usage
+    usage = heard.pieces[-1].usage
+    assert usage
+    assert usage.cached_tokens >= shared - 1
+    _same(heard, alone.answer(longer, 12))
+
+
+def test_of_a_copy_only_the_beginning_may_be_of_use(llama: Llama, alone: Reference) -> None:
+    here = Stepped.over(llama)
+    for prompt in (LONG + "One more question", "Two " + LONG):
+        here.ask(prompt)
+        here.finish()
+    heard = here.ask(LONG + SHORT)
+    here.finish()
+    usage = heard.pieces[-1].usage
     assert usage
     assert usage.cached_tokens >= len(llama.vocabulary.tokens_of(LONG)) - 1
-    _same(heard[0], alone.answer(longer, 12))
+    _same(heard, alone.answer(LONG + SHORT, 12))
 
 
 def test_who_does_not_fit_waits_and_nobody_fails(llama: Llama) -> None:
