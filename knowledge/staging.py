@@ -55,16 +55,16 @@ class _Batch:
 
     def __init__(self) -> None:
         self.documents: list[_Loaded] = []
-        self.size = 0
-        """Passages, and at least one for each document."""
         self.sizes: Counter[str] = Counter()
-        """The same by source."""
+        """Passages by source, and at least one for each document."""
+
+    @property
+    def size(self) -> int:
+        return self.sizes.total()
 
     def add(self, loaded: _Loaded) -> None:
         self.documents.append(loaded)
-        size = max(1, len(loaded.passages))
-        self.size += size
-        self.sizes[loaded.document.source] += size
+        self.sizes[loaded.document.source] += max(1, len(loaded.passages))
 
 
 class Stager:

@@ -6,7 +6,7 @@ of its own buffer, valid until the next step. Not safe for threads. The module `
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from bot.llm.sampler import Logits
 
 Outputs = Literal["all", "last", "none"]
 """Of which tokens the logits are wanted."""
+State: TypeAlias = npt.NDArray[np.uint8]
+"""What llama.cpp says of a sequence, for it alone to read."""
 NO_ROOM = 1
 """What llama_decode returns when the cache is full; nothing was changed."""
 
@@ -120,7 +122,7 @@ class Context:
         """Bytes that a copy of the sequence takes."""
         return int(self._api.llama_state_seq_get_size(self._handle, sequence))
 
-    def copy(self, sequence: int, size: int) -> npt.NDArray[np.uint8] | None:
+    def copy(self, sequence: int, size: int) -> State | None:
         """What the sequence holds, of that `size`, to `paste` it into another one; None where that fails."""
         try:
             data = np.empty(size, dtype=np.uint8)
@@ -130,7 +132,7 @@ class Context:
         copied = self._api.llama_state_seq_get_data(self._handle, pointer, size, sequence)
         return data if copied == size else None
 
-    def paste(self, sequence: int, data: npt.NDArray[np.uint8]) -> bool:
+    def paste(self, sequence: int, data: State) -> bool:
         """Fill an empty sequence with a copy; False where there is no room: what it then holds has to be removed."""
         pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         taken = self._api.llama_state_seq_set_data(self._handle, pointer, data.size, sequence)

@@ -83,12 +83,13 @@ class Llama:
             self.block = _ATTENTION_BLOCK if self.apart else 1
             """Tokens of a prompt from which on a step reads them fast. On a CPU, attention over fewer works row by row:
             behind 4,000 tokens, 63 took a 0.5B model 2.9 s, and 64 took 1.1 s."""
-            self.capacity = self._choose_capacity(path, options)
+            cell_bytes = inspect(path).kv_bytes_per_token
+            self.capacity = self._choose_capacity(options, cell_bytes)
             self.sequences = self.capacity.parallel + (_KEPT_STATES if recurrent else _KEPT)
             self.context = self._open_context(options)
             self._apply_adapters(options.lora)
             self.copies_bytes = min((available_memory() or 0) // _COPIES_SHARE, _MOST_COPIES)
-            self.idle_cells = self._choose_idle(path)
+            self.idle_cells = self._choose_idle(cell_bytes)
             """How much may be kept in the cache for requests to come while others run."""
             self.whole = api.llama_model_n_swa(self._model) > 0 or not self.context.can_cut()
             """Sequences can only be used as they are: their ends cannot be dropped (recurrent models), or their
@@ -136,7 +137,7 @@ class Llama:
         api, model = self._api, self._model
         return bool(api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model))
 
-    def _choose_capacity(self, path: Path, options: LoadOptions) -> Capacity:
+    def _choose_capacity(self, options: LoadOptions, cell_bytes: int) -> Capacity:
         """Memory is asked for on the CPU only; on a GPU the cache is made smaller when it does not fit."""
         if options.parallel > MOST_PARALLEL:
             self.warnings.append(f"llm.parallel is {options.parallel}; {MOST_PARALLEL} is the most.")
@@ -147,17 +148,16 @@ class Llama:
         return choose(
             context=self.context_window,
             parallel=options.parallel,
-            cell_bytes=inspect(path).kv_bytes_per_token,
+            cell_bytes=cell_bytes,
             free_bytes=free,
         )
 
-    def _choose_idle(self, path: Path) -> int:
+    def _choose_idle(self, cell_bytes: int) -> int:
         """On a CPU, attention passes over every cell in use, whoever's it is: what nobody needs now is better laid
         aside (see `Copies`), where there is memory for it."""
         if not self.apart:
             return self.capacity.cells
-        one = self.context_window * inspect(path).kv_bytes_per_token
-        return 0 if self.copies_bytes >= one else self.context_window
+        return 0 if self.copies_bytes >= self.context_window * cell_bytes else self.context_window
 
     def _open_context(self, options: LoadOptions) -> Context:
         cells = self.capacity.cells

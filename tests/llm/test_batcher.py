@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.llm import cache as cache_module
-from bot.llm.context import NO_ROOM
-from bot.llm.copies import State
+from bot.llm.context import NO_ROOM, State
 from bot.llm.generation import TokenLogprob
 from bot.llm.llamacpp import Llama
 from bot.llm.pace import Pace

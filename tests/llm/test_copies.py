@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.llm.copies import Copies, State
+from bot.llm.context import State
+from bot.llm.copies import Copies
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=6)
 
